@@ -1,0 +1,65 @@
+"""Everything that can go wrong for a reason a person can mend.
+
+GlinerError
+├── LabelError         the labels make no sense
+├── InputError         a source cannot be read, or a part of it
+├── OutputError        the result cannot be written
+├── CheckpointError    a folder is no checkpoint, is damaged, or holds something else
+│   └── UnsupportedError   a checkpoint of a kind we recognise and do not run
+├── HubError           the hub does not answer, or answers no
+├── DeviceError        the asked-for device or precision is not there
+└── MissingExtraError  an optional part of the package is not installed
+
+The core raises these; `cli/app.py` alone catches them, prints `message` and `hint`, and exits 1.
+"""
+
+from __future__ import annotations
+
+
+class GlinerError(Exception):
+    """What happened and what was expected (`message`), and what to type next (`hint`)."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class LabelError(GlinerError):
+    """The labels make no sense."""
+
+
+class InputError(GlinerError):
+    """A source cannot be read, or a part of it."""
+
+
+class OutputError(GlinerError):
+    """The result cannot be written."""
+
+
+class CheckpointError(GlinerError):
+    """A folder is no checkpoint, is damaged, or holds something else."""
+
+
+class UnsupportedError(CheckpointError):
+    """A checkpoint of a kind we recognise and do not run."""
+
+
+class HubError(GlinerError):
+    """The hub does not answer, or answers no."""
+
+
+class DeviceError(GlinerError):
+    """The asked-for device or precision is not there."""
+
+
+class MissingExtraError(GlinerError):
+    """An optional part of the package is not installed."""
+
+
+def needs(extra: str, what: str) -> MissingExtraError:
+    """The error to raise where `what` is asked for and the packages of `extra` are not installed."""
+    return MissingExtraError(f"{what} needs packages that are not installed.", f"pip install 'gliner-cli[{extra}]'")
