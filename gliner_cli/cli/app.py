@@ -1,0 +1,74 @@
+"""The command line: which commands there are, and what becomes of an error.
+
+Each command is a file of its own and is imported when it is called for; heavy parts are imported in its body, so that
+`--help` and usage errors answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from gliner_cli._version import __version__
+from gliner_cli.cli.extract import extract
+from gliner_cli.cli.flags import expanded
+from gliner_cli.cli.models import models_app
+from gliner_cli.cli.pull import pull
+from gliner_cli.errors import GlinerError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="gliner",
+    help="Find entities of any type in text.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(expanded(extract))
+app.command()(expanded(pull))
+app.add_typer(models_app, name="models")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"gliner {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+) -> None:
+    if debug:
+        os.environ["GLINER_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run the command line; the one place where errors are caught, printed and turned into exit codes."""
+    try:
+        app()
+    except GlinerError as error:
+        if os.environ.get("GLINER_DEBUG"):
+            raise
+        from gliner_cli.cli.console import say
+
+        say(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        _leave_quietly()
+
+
+def _leave_quietly() -> None:
+    """The reader of the pipe has gone: nobody is left to tell. Keeps Python from complaining when it flushes stdout."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)

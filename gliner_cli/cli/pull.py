@@ -1,0 +1,2 @@
+def pull(name: str) -> None:
+    """Placeholder, replaced before anything lands."""

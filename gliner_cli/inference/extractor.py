@@ -1,0 +1,111 @@
+"""`Extractor`: a loaded checkpoint that finds entities; what `load` returns and users hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from gliner_cli.checkpoint.folder import Checkpoint, starter
+from gliner_cli.checkpoint.folder import load as load_checkpoint
+from gliner_cli.checkpoint.hub import located
+from gliner_cli.errors import LabelError
+from gliner_cli.inference.pipeline import Counts, Plan, extracted
+from gliner_cli.inference.prompt import PieceMaker, label_rows, room
+from gliner_cli.inference.torch_backend import TorchBackend
+from gliner_cli.options import Choice, Computing, Extraction
+from gliner_cli.text.labels import Labels, labels
+from gliner_cli.types import Document, Entity
+
+_TOKEN_OVERLAP = 64
+_LEAST_OVERLAP = 32
+
+
+class Extractor:
+    """Finds entities of any type in texts and documents. Loading is the slow part: keep it."""
+
+    def __init__(self, checkpoint: Checkpoint, computing: Computing | None = None) -> None:
+        self.checkpoint = checkpoint
+        self.computing = computing or Computing()
+        self.backend = TorchBackend(checkpoint.network, self.computing)
+        self._maker = PieceMaker(checkpoint)
+
+    def __call__(self, text: str, asked: Labels | Sequence[str] | Mapping[str, Any], **options: Any) -> list[Entity]:
+        """The entities of one text, in their order. `options` are the fields of `options.Extraction`.
+
+        Labels are names, or a mapping of names to descriptions. Raises LabelError if they make no sense.
+        """
+        (document,) = self.extract([Document(text)], asked, **options)
+        return list(document.entities)
+
+    def extract(
+        self,
+        documents: Iterable[Document],
+        asked: Labels | Sequence[str] | Mapping[str, Any],
+        extraction: Extraction | None = None,
+        counts: Counts | None = None,
+        **options: Any,
+    ) -> Iterator[Document]:
+        """The documents with their entities, in their order, as they are done.
+
+        Lazy at both ends: documents are taken as room for them comes free. `options` override fields of `extraction`.
+        """
+        plan = self.plan(labels(asked), replace(extraction or Extraction(), **options))
+        return extracted(documents, plan, self._maker, self.backend, self.checkpoint.network.head, counts)
+
+    def plan(self, asked: Labels, options: Extraction) -> Plan:
+        """How these labels are asked, and how documents are cut for them."""
+        prompts = self._maker.prompts(asked, options.labels_at_once)
+        config = self.checkpoint.config
+        whole_words = _TOKEN_OVERLAP if config.head == "token" else max(2 * config.max_width, _LEAST_OVERLAP)
+        overlap = 0 if options.window == "sentences" else whole_words
+        return Plan(
+            labels=asked,
+            prompts=prompts,
+            label_vectors=self._label_vectors(asked) if config.labels == "encoder" else None,
+            options=options,
+            most_words=_most_words(options.window, config.max_len),
+            most_pieces=room(prompts, self._maker.longest_row),
+            overlap=overlap if options.overlap is None else options.overlap,
+            batch_pieces=self.computing.batch_tokens,
+        )
+
+    def _label_vectors(self, asked: Labels) -> torch.Tensor:
+        checkpoint = self.checkpoint
+        assert checkpoint.labels_tokenizer is not None  # noqa: S101
+        rows = label_rows(checkpoint.labels_tokenizer, asked.asked, checkpoint.labels_piece_limit)
+        counts = torch.tensor([len(row) for row in rows])
+        pieces = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
+        return self.backend.label_vectors(pieces, counts)
+
+
+def _most_words(window: str, trained: int) -> int:
+    """The longest window in words: what the checkpoint was trained with, or less if the user says so."""
+    if window in ("auto", "sentences"):
+        return trained
+    number = window.removeprefix("words=")
+    if not number.isdecimal() or int(number) < 1:
+        raise LabelError(f"--window is {window!r}; auto, sentences or words=N was expected.", "--window words=200")
+    return min(int(number), trained)
+
+
+def load(
+    model: str | None = None,
+    *,
+    revision: str | None = None,
+    computing: Computing | None = None,
+    **options: Any,
+) -> Extractor:
+    """A checkpoint, ready to extract: the built-in starter, a folder, or a hub id that was pulled before.
+
+    `options` are fields of `options.Computing`: `device="cuda"`, `precision="bf16"`, … Nothing is ever downloaded.
+    """
+    place = located(model, revision) if model else starter()
+    return Extractor(load_checkpoint(place), replace(computing or Computing(), **options))
+
+
+def chosen(choice: Choice, computing: Computing) -> Extractor:
+    """The extractor that command-line options name."""
+    return load(choice.model, revision=choice.revision, computing=computing)

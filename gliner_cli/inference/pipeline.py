@@ -1,0 +1,187 @@
+"""Documents to the same documents with entities: windows, rows, batches, candidates, and one settlement each.
+
+Everything flows: at most `_IN_FLIGHT` rows are held at a time, however many documents or words there are. Documents
+come out in the order they went in.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gliner_cli.inference.backend import Backend
+from gliner_cli.inference.batching import Row, batches, padded
+from gliner_cli.inference.prompt import PieceMaker, Prompt, WordPieces, room
+from gliner_cli.network.tensors import Candidates
+from gliner_cli.options import Extraction
+from gliner_cli.text.labels import Labels
+from gliner_cli.text.spans import Spans, settled
+from gliner_cli.text.windows import Window, sentences_within, windows
+from gliner_cli.text.words import sentence_starts, words
+from gliner_cli.types import Document, Entity, Words
+
+# Rows gathered before batches are made of them: enough that batches hold rows of one length. It starts small, so that
+# the first results of a long run, or of a slow stream, come at once.
+_IN_FLIGHT = 512
+_FIRST_FLIGHT = 16
+
+
+class Head(Protocol):
+    """The side of a head that reads logits."""
+
+    def propose(self, logits: Tensor, thresholds: Tensor) -> Candidates:
+        """The candidates in logits, given the threshold of each label (C,)."""
+
+
+@dataclass
+class Counts:
+    """What went through, for whoever wants to tell."""
+
+    documents: int = 0
+    words: int = 0
+    windows: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked, and how documents are cut for it."""
+
+    labels: Labels
+    prompts: Sequence[tuple[Labels, Prompt]]
+    label_vectors: Tensor | None
+    options: Extraction
+    most_words: int
+    most_pieces: int
+    overlap: int
+    batch_pieces: int
+
+    @property
+    def thresholds(self) -> list[Tensor]:
+        """The threshold of each label, for each prompt."""
+        default = self.options.threshold
+        chosen = ([default if own is None else own for own in part.thresholds] for part, _ in self.prompts)
+        return [torch.tensor(values) for values in chosen]
+
+    @property
+    def label_offsets(self) -> list[int]:
+        """The number, among all labels, of each prompt's first."""
+        sizes = [len(part) for part, _ in self.prompts]
+        return [sum(sizes[:i]) for i in range(len(sizes))]
+
+
+@dataclass
+class _Open:
+    """A document some of whose windows are still under way."""
+
+    document: Document
+    words: Words
+    spans: list[Spans] = field(default_factory=list)
+    complete: bool = False
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One row under way: a window of a document with one of the prompts. The last of a document completes it."""
+
+    of: _Open
+    window: Window
+    row: Row
+    last: bool
+
+
+def extracted(
+    documents: Iterable[Document], plan: Plan, maker: PieceMaker, backend: Backend, head: Head, counts: Counts | None = None
+) -> Iterator[Document]:
+    """The documents with the entities that were found, in their order; entities they came with are replaced."""
+    opened: deque[_Open] = deque()
+    counts = counts or Counts()
+    asked = _rows(documents, plan, maker, opened, counts)
+    for flight in _flights(asked):
+        _compute(flight, plan, backend, head)
+        while opened and opened[0].complete:
+            yield _with_entities(opened.popleft(), plan)
+    yield from (_with_entities(left, plan) for left in opened)
+
+
+def _rows(
+    documents: Iterable[Document], plan: Plan, maker: PieceMaker, opened: deque[_Open], counts: Counts
+) -> Iterator[_Asked]:
+    for number, document in enumerate(documents):
+        cut = document.words or words(document.text, plan.options.words)
+        of = _Open(document, cut, complete=not len(cut))
+        opened.append(of)
+        counts.documents += 1
+        counts.words += len(cut)
+        pieces = WordPieces(maker, document.text, cut)
+        for window in _windows(number, document.text, cut, pieces, plan):
+            counts.windows += 1
+            for which, (_, prompt) in enumerate(plan.prompts):
+                row = Row(window.first, which, prompt.around(pieces, window.first, window.stop))
+                yield _Asked(of, window, row, window.stop == len(cut) and which == len(plan.prompts) - 1)
+
+
+def _windows(number: int, text: str, cut: Words, pieces: WordPieces, plan: Plan) -> Iterator[Window]:
+    def fits(first: int) -> int:
+        return pieces.fits(first, plan.most_words, plan.most_pieces)
+
+    if plan.options.window == "sentences":
+        whole = sentences_within(sentence_starts(text, cut), len(cut), fits)
+        return windows(number, len(cut), whole, plan.overlap)
+    return windows(number, len(cut), fits, plan.overlap)
+
+
+def _flights(asked: Iterator[_Asked]) -> Iterator[list[_Asked]]:
+    size = _FIRST_FLIGHT
+    while flight := list(islice(asked, size)):
+        yield flight
+        size = min(2 * size, _IN_FLIGHT)
+
+
+def _compute(flight: Sequence[_Asked], plan: Plan, backend: Backend, head: Head) -> None:
+    """Run the rows of a flight and leave what they propose with their documents."""
+    rows = [replace(asked.row, place=place) for place, asked in enumerate(flight)]
+    thresholds, offsets = plan.thresholds, plan.label_offsets
+    for batch in batches(rows, plan.batch_pieces):
+        logits = backend.logits(padded([row.encoded for row in batch], plan.label_vectors))
+        which = batch[0].prompt
+        candidates = head.propose(logits, thresholds[which].to(logits.device))
+        _deal(candidates, [flight[row.place] for row in batch], offsets[which])
+    for asked in flight:
+        asked.of.complete |= asked.last
+
+
+def _deal(candidates: Candidates, asked: Sequence[_Asked], first_label: int) -> None:
+    """Each row's candidates, as spans of its document, to that document."""
+    order = torch.argsort(candidates.row, stable=True)
+    row, start, stop, label, score = (
+        values[order].cpu().numpy()
+        for values in (candidates.row, candidates.start, candidates.stop, candidates.label, candidates.score)
+    )
+    edges = np.searchsorted(row, np.arange(len(asked) + 1))
+    for number, one in enumerate(asked):
+        own = slice(edges[number], edges[number + 1])
+        first = one.window.first
+        spans = Spans(start[own] + first, stop[own] + first, label[own] + first_label, score[own])
+        one.of.spans.append(spans[one.window.owns(spans.starts, spans.stops)])
+
+
+def _with_entities(done: _Open, plan: Plan) -> Document:
+    spans = settled(Spans.joined(done.spans), plan.options.nested, plan.options.multi_label)
+    found = zip(*(values.tolist() for values in (spans.starts, spans.stops, spans.labels, spans.scores)), strict=True)
+    entities = (_entity(done, start, stop, plan.labels.names[label], score) for start, stop, label, score in found)
+    return replace(done.document, entities=tuple(entities))
+
+
+def _entity(done: _Open, start: int, stop: int, label: str, score: float) -> Entity:
+    first, last = done.words.starts[start], done.words.ends[stop - 1]
+    return Entity(first, last, label, done.document.text[first:last], score)
+
+
+__all__ = ["Counts", "Head", "Plan", "extracted", "room"]

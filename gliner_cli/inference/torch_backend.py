@@ -1,0 +1,54 @@
+"""The network as it is, on whatever device torch has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from gliner_cli.errors import DeviceError
+from gliner_cli.network.gliner import Gliner
+from gliner_cli.network.label_vectors import EncodedLabels
+from gliner_cli.network.tensors import Batch
+from gliner_cli.options import Computing, Device, Precision
+
+PRECISIONS: Mapping[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchBackend:
+    """A network in evaluation mode on a device, in a precision."""
+
+    def __init__(self, network: Gliner, options: Computing) -> None:
+        self.device = device(options.device)
+        if options.precision == "fp16" and self.device.type == "cpu":
+            raise DeviceError("fp16 was asked for on the CPU, which computes it many times slower.", "--precision fp32")
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        self.network = network.to(self.device, PRECISIONS[options.precision]).eval()
+
+    @torch.no_grad()
+    def logits(self, batch: Batch) -> Tensor:
+        """See `Backend.logits`."""
+        return self.network(batch.to(self.device)).float()  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def label_vectors(self, pieces: Tensor, counts: Tensor) -> Tensor:
+        """See `Backend.label_vectors`."""
+        if not isinstance(self.network.labels, EncodedLabels):
+            raise TypeError("The labels of a uni-encoder are in its prompt; it has no vectors of them.")
+        return self.network.labels.encoder(pieces.to(self.device), counts)  # type: ignore[no-any-return]
+
+
+def device(name: Device) -> torch.device:
+    """The device of a name; "auto" is CUDA where there is one, otherwise the CPU.
+
+    Raises DeviceError where it is not there.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device("cuda" if there["cuda"] else "cpu")
+    if not there[name]:
+        built = f"torch {torch.__version__} sees no such device"
+        raise DeviceError(f"--device {name} was asked for, but {built}.", "Use --device auto, or install another torch.")
+    return torch.device(name)

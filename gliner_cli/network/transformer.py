@@ -1,0 +1,166 @@
+"""What our own encoders share: post-norm layers over *packed* rows.
+
+The rows of a batch lie end to end in one (N, D) matrix without padding. Linear layers, norms and activations see real
+pieces only; attention goes run by run (`tensors.runs`) over rows of one length, so that no mask is needed. Batches
+are sorted by length, so a run is long.
+
+Parameters carry the names that transformers gives them; `checkpoint/weights.py` needs no table for what is inside a
+backbone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gliner_cli.network.tensors import runs
+
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "gelu": functional.gelu,
+    "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
+    "gelu_pytorch_tanh": lambda x: functional.gelu(x, approximate="tanh"),
+    "relu": functional.relu,
+    "silu": functional.silu,
+}
+Run = tuple[int, int, int]
+
+
+class Projections(nn.Module):
+    """Queries, keys and values in one matrix multiplication: (N, D) -> (N, 3 D).
+
+    `names` are the published names of the three layers. They stay separate parameters; the first forward without
+    gradients joins their storage once and makes each a view of its part, so nothing is held twice.
+    """
+
+    def __init__(self, names: tuple[str, str, str], size: int) -> None:
+        super().__init__()
+        self.names = names
+        for name in names:
+            self.add_module(name, nn.Linear(size, size))
+        self._fused: tuple[Tensor, Tensor] | None = None
+        self._constant: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            return functional.linear(x, *self._joined())
+        if self._fused is None:
+            self._fused = self._joined()
+            self._share(*self._fused)
+        return functional.linear(x, *self._fused)
+
+    def constant(self, x: Tensor) -> Tensor:
+        """The projections of something that does not depend on the text, kept while the weights are."""
+        if torch.is_grad_enabled():
+            return self(x)  # type: ignore[no-any-return]
+        if self._constant is None:
+            self._constant = self(x)
+        return self._constant
+
+    def _layers(self) -> list[nn.Linear]:
+        return [self.get_submodule(name) for name in self.names]  # type: ignore[misc]
+
+    def _joined(self) -> tuple[Tensor, Tensor]:
+        layers = self._layers()
+        return torch.cat([layer.weight for layer in layers]), torch.cat([layer.bias for layer in layers])
+
+    def _share(self, weight: Tensor, bias: Tensor) -> None:
+        parts = zip(self._layers(), weight.detach().chunk(3), bias.detach().chunk(3), strict=True)
+        for layer, own_weight, own_bias in parts:
+            layer.weight.data, layer.bias.data = own_weight, own_bias
+
+    def _forget(self) -> None:
+        """Drop what was computed from the weights, as they may be about to change."""
+        self._fused = self._constant = None
+
+    def train(self, mode: bool = True) -> Projections:
+        self._forget()
+        return super().train(mode)
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        self._forget()
+        super()._load_from_state_dict(*args)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Projections:
+        self._forget()
+        return super()._apply(fn, recurse)
+
+
+class Residual(nn.Module):
+    """LayerNorm(x + dense(y))."""
+
+    def __init__(self, inner: int, size: int, eps: float, dropout: float) -> None:
+        super().__init__()
+        self.dense = nn.Linear(inner, size)
+        self.LayerNorm = nn.LayerNorm(size, eps)
+        self.dropout = dropout
+
+    def forward(self, y: Tensor, x: Tensor) -> Tensor:
+        y = self.dense(y)
+        if self.training:
+            return self.LayerNorm(functional.dropout(y, self.dropout) + x)  # type: ignore[no-any-return]
+        return self.LayerNorm(y.add_(x) if not torch.is_grad_enabled() else y + x)  # type: ignore[no-any-return]
+
+
+class Attend(Protocol):
+    """How the pieces of a row look at each other; holds no parameters."""
+
+    def __call__(self, projections: Projections, x: Tensor, runs: list[Run], training: bool) -> Tensor:
+        """Attention within each row: x (N, D) -> (N, D)."""
+
+
+class Layer(nn.Module):
+    """One post-norm transformer layer around any way to attend."""
+
+    def __init__(self, names: tuple[str, str, str], config: Mapping[str, Any]) -> None:
+        super().__init__()
+        size, inner = config["hidden_size"], config["intermediate_size"]
+        eps, dropout = config["layer_norm_eps"], config["hidden_dropout_prob"]
+        self.attention = nn.ModuleDict({"self": Projections(names, size), "output": Residual(size, size, eps, dropout)})
+        self.intermediate = nn.ModuleDict({"dense": nn.Linear(size, inner)})
+        self.output = Residual(inner, size, eps, dropout)
+        self.activation = ACTIVATIONS[config["hidden_act"]]
+
+    def forward(self, x: Tensor, attend: Attend, rows: list[Run]) -> Tensor:
+        projections: Projections = self.attention["self"]  # type: ignore[assignment]
+        x = self.attention["output"](attend(projections, x, rows, self.training), x)
+        return self.output(self.activation(self.intermediate["dense"](x)), x)  # type: ignore[no-any-return]
+
+
+class Layers(nn.Module):
+    """A stack of layers, under its published name `layer`."""
+
+    def __init__(self, names: tuple[str, str, str], config: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(Layer(names, config) for _ in range(config["num_hidden_layers"]))
+
+    def forward(self, x: Tensor, attend: Attend, counts: list[int], every_layer: bool) -> list[Tensor]:
+        """The states (N, D) after the last layer, or after every layer, of rows of these lengths."""
+        rows, states = runs(counts), [x]
+        for layer in self.layer:
+            state = layer(states[-1], attend, rows)
+            states = [*states, state] if every_layer else [state]
+        return states[-len(self.layer) :]
+
+
+def packed(pieces: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """The real pieces (N,) end to end, and the mask (B, P) that says where they were."""
+    real = torch.arange(pieces.shape[1], device=pieces.device) < counts.to(pieces.device).unsqueeze(1)
+    return pieces[real], real
+
+
+def padded(x: Tensor, real: Tensor) -> Tensor:
+    """Packed vectors (N, D) back in their rows (B, P, D), zero in the padding."""
+    if real.all():
+        return x.view(*real.shape, -1)
+    rows = x.new_zeros(*real.shape, x.shape[-1])
+    rows[real] = x
+    return rows
+
+
+def positions(counts: list[int]) -> Tensor:
+    """The place of each packed piece within its row (N,)."""
+    return torch.cat([torch.arange(count) for count in counts])

@@ -1,0 +1,99 @@
+"""Settling overlaps: of the candidates that compete for the same words, which become entities.
+
+The rules are the reference package's (`BaseDecoder.greedy_search`): candidates in falling order of score, each kept
+unless it conflicts with one kept before. Candidates of one score go in the order of start, then length, then label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Spans of one document as four arrays of the same length: document words, half-open, label number, score."""
+
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> Spans:
+        return Spans(self.starts[chosen], self.stops[chosen], self.labels[chosen], self.scores[chosen])
+
+    @classmethod
+    def joined(cls, parts: list[Spans]) -> Spans:
+        """The spans of all parts as one."""
+        if not parts:
+            nothing = np.empty(0, np.int64)
+            return cls(nothing, nothing, nothing, np.empty(0, np.float32))
+        return cls(
+            np.concatenate([part.starts for part in parts]),
+            np.concatenate([part.stops for part in parts]),
+            np.concatenate([part.labels for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+        )
+
+
+def settled(spans: Spans, nested: bool = False, multi_label: bool = False) -> Spans:
+    """The spans that are kept, ordered by start; those that share a start by falling score.
+
+    Flat: no two kept spans share a word. `nested`: a span may lie inside another, but not cross its edge. The same
+    words may carry two labels only with `multi_label`.
+    """
+    order = np.lexsort((spans.labels, spans.stops, spans.starts, -spans.scores))
+    ranked = spans[order]
+    words = int(spans.stops.max(initial=0))
+    accepted = np.fromiter(_accepted(ranked, _Nested(words) if nested else _Flat(words), multi_label), np.bool_)
+    ranked = ranked[accepted]
+    return ranked[np.argsort(ranked.starts, kind="stable")]
+
+
+def _accepted(ranked: Spans, kept: _Flat | _Nested, multi_label: bool) -> Iterator[bool]:
+    places: set[tuple[int, int]] = set()
+    for place in zip(ranked.starts.tolist(), ranked.stops.tolist(), strict=True):
+        if place in places:
+            yield multi_label
+        elif kept.conflict(*place):
+            yield False
+        else:
+            places.add(place)
+            kept.remember(*place)
+            yield True
+
+
+class _Flat:
+    """One byte a word, set where a kept span lies: a conflict is one search in C, however many were kept."""
+
+    def __init__(self, words: int) -> None:
+        self.taken = bytearray(words)
+
+    def conflict(self, start: int, stop: int) -> bool:
+        return self.taken.find(1, start, stop) >= 0
+
+    def remember(self, start: int, stop: int) -> None:
+        self.taken[start:stop] = b"\x01" * (stop - start)
+
+
+class _Nested:
+    """For each word, how far the kept spans that begin or end there reach: a crossing shows within the new span."""
+
+    def __init__(self, words: int) -> None:
+        self.furthest_stop = [0] * (words + 1)  # of the kept spans that start at this word
+        self.first_start = [words + 1] * (words + 1)  # of the kept spans that stop at this word
+
+    def conflict(self, start: int, stop: int) -> bool:
+        inside = slice(start + 1, stop)
+        crosses_right = max(self.furthest_stop[inside], default=0) > stop
+        return crosses_right or min(self.first_start[inside], default=start) < start
+
+    def remember(self, start: int, stop: int) -> None:
+        self.furthest_stop[start] = max(self.furthest_stop[start], stop)
+        self.first_start[stop] = min(self.first_start[stop], start)
