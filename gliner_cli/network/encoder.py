@@ -48,7 +48,8 @@ class FromTransformers(nn.Module):
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
-        model = _transformers_model(config)
+        with torch.device("cpu"):  # its buffers are computed, not loaded: they must not be built on "meta"
+            model = _transformers_model(config)
         for name, part in model.named_children():
             self.add_module(name, part)
         # Not a submodule, so that no name gains a prefix; its parts are the submodules above.
@@ -72,7 +73,10 @@ def _transformers_model(config: Mapping[str, Any]) -> nn.Module:
     encoder_only = _T5_CLASSES.get(config["model_type"])
     if encoder_only:
         return getattr(transformers, encoder_only)(described)  # type: ignore[no-any-return]
-    return transformers.AutoModel.from_config(described)  # type: ignore[no-any-return]
+    model: nn.Module = transformers.AutoModel.from_config(described)
+    if hasattr(model, "pooler"):
+        model.pooler = None  # type: ignore[assignment]  # never read, and missing from most checkpoints
+    return model
 
 
 class TextEncoder(nn.Module):

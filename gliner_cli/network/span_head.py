@@ -224,7 +224,9 @@ class Cat(nn.Module):
         # The layer over the concatenation is a sum of a part for the word and a part for the width.
         linear, activation = self.project
         of_word, of_width = linear.weight.split([words.shape[-1], self.width_size], dim=1)  # type: ignore[operator]
-        parts = functional.linear(words, of_word).unsqueeze(2) + functional.linear(self.query_seg.t(), of_width)
+        # The published code *views* its (128, K) parameter as (K, 128), which is no transposition; weights are trained so.
+        widths = self.query_seg.view(-1, self.width_size)
+        parts = functional.linear(words, of_word).unsqueeze(2) + functional.linear(widths, of_width)
         return _against(activation(parts + linear.bias), labels)
 
 
