@@ -18,7 +18,14 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
-def option(default: Any, explanation: str, *flags: str, env: str = "", at_least: float | None = None, at_most: float | None = None) -> Any:
+def option(
+    default: Any,
+    explanation: str,
+    *flags: str,
+    env: str = "",
+    at_least: float | None = None,
+    at_most: float | None = None,
+) -> Any:
     """A field of an options class. `flags` replaces the flag made of the field's name; `env` names a variable."""
     details = {"help": explanation, "flags": flags, "env": env, "min": at_least, "max": at_most}
     return field(default=default, metadata=details)
@@ -50,8 +57,11 @@ class Choice:
     """Which checkpoint."""
 
     model: str | None = option(
-        None, "Checkpoint: a folder, or a hub id as name@revision. The built-in starter if not given.",
-        "-m", "--model", env="GLINER_MODEL",
+        None,
+        "Checkpoint: a folder, or a hub id as name@revision. The built-in starter if not given.",
+        "-m",
+        "--model",
+        env="GLINER_MODEL",
     )
     revision: str | None = option(None, "Branch, tag or commit on the hub.")
     offline: bool = option(False, "Never use the network.", "--offline", env="HF_HUB_OFFLINE")
@@ -64,7 +74,9 @@ class Extraction:
     threshold: float = option(0.5, "Scores above this count.", "-t", "--threshold", at_least=0, at_most=1)
     nested: bool = option(False, "Allow entities inside entities.", "--nested")
     multi_label: bool = option(False, "Allow several labels on the same words.", "--multi-label")
-    words: WordRule = option("auto", "How text is cut into words; auto: by character in scripts written without spaces.")
+    words: WordRule = option(
+        "auto", "How text is cut into words; auto: by character in scripts written without spaces."
+    )
     window: str = option("auto", "Longest stretch read at once: auto, a number of words, or sentences.")
     overlap: int | None = option(None, "Words shared by neighbouring windows.", at_least=0)
     labels_at_once: int | None = option(

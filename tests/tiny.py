@@ -87,7 +87,13 @@ def save_tokenizer(made: Tokenizer, folder: Path, limit: int | None = None) -> N
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 
 
-TOKENIZER_OF = {"roberta": "bytes", "modernbert": "bytes", "deberta-v2": "unigram", "mt5": "unigram", "albert": "unigram"}
+TOKENIZER_OF = {
+    "roberta": "bytes",
+    "modernbert": "bytes",
+    "deberta-v2": "unigram",
+    "mt5": "unigram",
+    "albert": "unigram",
+}
 
 _COMMON = {
     "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,

@@ -155,7 +155,9 @@ def _sized(config: NetworkConfig, tokenizer: Tokenizer, weights: Mapping[str, Te
     """The configuration with the vocabulary sizes that the weights really have."""
     rows = _embedding_rows(weights, "token_rep_layer.bert_layer.model.")
     if rows is not None and tokenizer.get_vocab_size() > rows and config.class_token_index >= rows:
-        raise CheckpointError(f"The tokenizer has {tokenizer.get_vocab_size()} pieces, the weights only {rows} of them.")
+        raise CheckpointError(
+            f"The tokenizer has {tokenizer.get_vocab_size()} pieces, the weights only {rows} of them."
+        )
     config = replace(config, backbone=_resized(config.backbone, rows))
     labels_rows = _embedding_rows(weights, "token_rep_layer.labels_encoder.model.")
     return replace(config, labels_backbone=_resized(config.labels_backbone, labels_rows))
@@ -209,7 +211,11 @@ def _published_config(checkpoint: Checkpoint) -> dict[str, Any]:
     """What was loaded, with what had to be looked up elsewhere filled in."""
     config = checkpoint.config
     vocabulary = dict(config.backbone or {}).get("vocab_size", -1)
-    filled = {"encoder_config": config.backbone, "class_token_index": config.class_token_index, "vocab_size": vocabulary}
+    filled = {
+        "encoder_config": config.backbone,
+        "class_token_index": config.class_token_index,
+        "vocab_size": vocabulary,
+    }
     if config.labels == "encoder":
         filled["labels_encoder_config"] = config.labels_backbone
     # The reference has run an LSTM by this number since 0.2.23; older files do not name it.

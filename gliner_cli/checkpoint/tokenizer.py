@@ -94,7 +94,9 @@ def deberta_tokenizer(path: Path, added: dict[str, int] | None = None) -> Tokeni
     except (RuntimeError, OSError, ValueError, IndexError) as error:
         raise CheckpointError(f"{path} is not a SentencePiece model: {error}.", "gliner pull NAME") from error
     pieces = [(model.id_to_piece(i), model.get_score(i)) for i in range(len(model))]
-    tokenizer = Tokenizer(models.Unigram(pieces, model.unk_id(), byte_fallback=model.is_byte(model.piece_to_id("<0x00>"))))
+    tokenizer = Tokenizer(
+        models.Unigram(pieces, model.unk_id(), byte_fallback=model.is_byte(model.piece_to_id("<0x00>")))
+    )
     steps = [normalizers.Precompiled(charsmap)] if charsmap else []
     # SentencePiece drops spaces (and nothing else) at both ends and makes every other run of them one.
     spaces = [normalizers.Replace(Regex(r"^ +| +$"), ""), normalizers.Replace(Regex(r" {2,}"), " ")]

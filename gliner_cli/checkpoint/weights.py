@@ -33,7 +33,9 @@ NAMES = (
     ("scorer.", "head."),
 )
 # In published files, needed by nobody: position numbers that were once saved, poolers that GLiNER does not use.
-_UNUSED = re.compile(r"\.(bert_layer|labels_encoder)\.model\.(embeddings\.position_ids$|embeddings\.token_type_ids$|pooler\.)")
+_UNUSED = re.compile(
+    r"\.(bert_layer|labels_encoder)\.model\.(embeddings\.position_ids$|embeddings\.token_type_ids$|pooler\.)"
+)
 _COMPILED = "_orig_mod."
 
 FILES = ("model.safetensors", "pytorch_model.bin")

@@ -6,6 +6,9 @@ stdout belongs to the results alone.
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 
@@ -28,3 +31,31 @@ def say(error: GlinerError) -> None:
     console.print("gliner: error:", error.message, style="red", markup=False)
     if error.hint:
         console.print("       ", error.hint, markup=False)
+
+
+@contextmanager
+def progress(quiet: bool, done: Callable[[], tuple[int, int]]) -> Iterator[None]:
+    """A live line of (documents, words) done and words a second on stderr, if that is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=notes(), transient=True) as bar:
+        task = bar.add_task("reading")
+        finished = threading.Event()
+
+        def draw() -> None:
+            while not finished.wait(0.2):
+                documents, words = done()
+                speed = words / max(bar.tasks[0].elapsed or 0, 1e-3)
+                bar.update(task, description=f"{documents:,} documents  {words:,} words  {speed:,.0f} words/s")
+
+        drawing = threading.Thread(target=draw, daemon=True)
+        drawing.start()
+        try:
+            yield
+        finally:
+            finished.set()
+            drawing.join()

@@ -97,7 +97,12 @@ class _Asked:
 
 
 def extracted(
-    documents: Iterable[Document], plan: Plan, maker: PieceMaker, backend: Backend, head: Head, counts: Counts | None = None
+    documents: Iterable[Document],
+    plan: Plan,
+    maker: PieceMaker,
+    backend: Backend,
+    head: Head,
+    counts: Counts | None = None,
 ) -> Iterator[Document]:
     """The documents with the entities that were found, in their order; entities they came with are replaced."""
     opened: deque[_Open] = deque()

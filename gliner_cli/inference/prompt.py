@@ -199,5 +199,7 @@ def label_rows(tokenizer: Tokenizer, asked: Sequence[str], longest: int | None) 
     rows = [list(encoding.ids) for encoding in tokenizer.encode_batch(list(asked))]
     too_long = next((i for i, row in enumerate(rows) if longest and len(row) > longest), None)
     if too_long is not None:
-        raise LabelError(f"The label {asked[too_long][:60]!r} takes {len(rows[too_long])} pieces, at most {longest} fit.")
+        raise LabelError(
+            f"The label {asked[too_long][:60]!r} takes {len(rows[too_long])} pieces, at most {longest} fit."
+        )
     return rows

@@ -50,5 +50,7 @@ def device(name: Device) -> torch.device:
         return torch.device("cuda" if there["cuda"] else "cpu")
     if not there[name]:
         built = f"torch {torch.__version__} sees no such device"
-        raise DeviceError(f"--device {name} was asked for, but {built}.", "Use --device auto, or install another torch.")
+        raise DeviceError(
+            f"--device {name} was asked for, but {built}.", "Use --device auto, or install another torch."
+        )
     return torch.device(name)

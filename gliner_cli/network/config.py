@@ -122,7 +122,10 @@ _UNSUPPORTED: tuple[tuple[Callable[[Mapping[str, Any]], Any], str], ...] = (
     (lambda c: c.get("labels_decoder") is not None, "a network with a label decoder"),
     (lambda c: c.get("post_fusion_schema"), "a poly-encoder (post_fusion_schema)"),
     (lambda c: c.get("span_encoder_config"), "a network with a span encoder (span_encoder_config)"),
-    (lambda c: c.get("precomputed_prompts_mode"), "a network with labels compressed into it (precomputed_prompts_mode)"),
+    (
+        lambda c: c.get("precomputed_prompts_mode"),
+        "a network with labels compressed into it (precomputed_prompts_mode)",
+    ),
     (lambda c: _token_head(c) and c.get("represent_spans"), "a token network with span vectors (represent_spans)"),
     (lambda c: c.get("subtoken_pooling") in ("mean", "max"), "a network that pools pieces (subtoken_pooling)"),
     (_generative, "a network on a generative language model"),

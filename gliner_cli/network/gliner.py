@@ -76,5 +76,3 @@ def gliner(config: NetworkConfig, lstm_layers: int) -> Gliner:
 def lstm_layers(names: Collection[str]) -> int:
     """How many LSTM layers a checkpoint has, by its published weight names (`rnn.lstm.weight_ih_l0`, …)."""
     return sum(name.startswith("rnn.lstm.weight_ih_l") and not name.endswith("_reverse") for name in names)
-
-

@@ -24,7 +24,9 @@ class TokenHead(nn.Module):
         super().__init__()
         self.proj_token = nn.Linear(size, 2 * size)
         self.proj_label = nn.Linear(size, 2 * size)
-        self.out_mlp = nn.Sequential(nn.Linear(3 * size, 4 * size), nn.Dropout(dropout), nn.ReLU(), nn.Linear(4 * size, 3))
+        self.out_mlp = nn.Sequential(
+            nn.Linear(3 * size, 4 * size), nn.Dropout(dropout), nn.ReLU(), nn.Linear(4 * size, 3)
+        )
 
     def forward(self, words: Tensor, counts: Tensor, labels: Tensor) -> Tensor:
         word, word_factor = self.proj_token(words).chunk(2, dim=-1)

@@ -77,7 +77,9 @@ def from_file(path: Path) -> Labels:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise LabelError(f"The labels file {path} cannot be read: {error}.", "Give a UTF-8 text or JSON file.") from error
+        raise LabelError(
+            f"The labels file {path} cannot be read: {error}.", "Give a UTF-8 text or JSON file."
+        ) from error
     if text.lstrip().startswith(("[", "{")):
         return _from_json(path, text)
     lines = (line.strip() for line in text.splitlines())
@@ -133,7 +135,9 @@ def _threshold(name: str, value: Any) -> float:
     except (TypeError, ValueError):
         number = -1.0
     if not 0 <= number <= 1:
-        raise LabelError(f"The threshold of {name!r} is {value!r}; a number from 0 to 1 was expected.", "Write drug=0.3")
+        raise LabelError(
+            f"The threshold of {name!r} is {value!r}; a number from 0 to 1 was expected.", "Write drug=0.3"
+        )
     return number
 
 
@@ -165,7 +169,9 @@ def _from_json(path: Path, text: str) -> Labels:
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise LabelError(f"The labels file {path} is not valid JSON: {error}.", '["person", {"name": "drug"}]') from error
+        raise LabelError(
+            f"The labels file {path} is not valid JSON: {error}.", '["person", {"name": "drug"}]'
+        ) from error
     return labels(content)
 
 

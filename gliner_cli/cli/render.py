@@ -1,0 +1,53 @@
+"""Documents for people: the text with its entities marked, and the summary of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.text import Text
+
+from gliner_cli.types import Document
+
+_COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red", "bright_cyan", "bright_magenta", "bright_yellow")
+
+
+def print_documents(documents: Iterable[Document], console: Console) -> None:
+    """Each document's text with its entities in the colour of their label."""
+    colours: dict[str, str] = {}
+    for document in documents:
+        if document.id:
+            console.print(Text(document.id, style="bold"))
+        console.print(marked(document, colours))
+        console.print()
+
+
+def marked(document: Document, colours: dict[str, str]) -> Text:
+    """The text with every entity coloured and its label and score behind it. Of nested ones, the inner in its place."""
+    shown, place = Text(), 0
+    for entity in sorted(document.entities, key=lambda entity: (entity.end, -entity.start)):
+        colour = colours.setdefault(entity.label, _COLOURS[len(colours) % len(_COLOURS)])
+        start = max(place, entity.start)
+        shown.append(_printable(document.text[place:start]))
+        shown.append(_printable(document.text[start : entity.end]), style=f"bold {colour}")
+        score = "" if entity.score is None else f" {entity.score:.2f}"
+        shown.append(f" [{entity.label}{score}]", style=colour)
+        place = max(place, entity.end)
+    shown.append(_printable(document.text[place:]))
+    return shown
+
+
+def _printable(text: str) -> str:
+    """Text that cannot steer a terminal: control characters become their pictures."""
+    return "".join(
+        c if c in "\n\t" or ord(c) >= 32 and not 127 <= ord(c) < 160 else chr(0x2400 + ord(c) % 32) for c in text
+    )
+
+
+def summary(documents: int, words: int, windows: int, found: Counter[str], seconds: float) -> str:
+    """A run in one line."""
+    most = ", ".join(f"{label} {count:,}" for label, count in found.most_common(8))
+    entities = f"{found.total():,} entities" + (f" ({most})" if most else "")
+    rate = f"{words / seconds:,.0f} words/s" if seconds > 0 else ""
+    return f"{documents:,} documents, {words:,} words, {windows:,} windows: {entities} in {seconds:.1f} s, {rate}"
