@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,11 @@ def parity_table() -> list[tuple[str, float, int]]:
 
 
 @pytest.fixture(scope="session")
-def shared() -> Iterator[Path]:
+def shared() -> Path:
     """The folder with other people's data; tests that need it are skipped, by name, where it is not."""
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is not there")
-    yield SHARED
+    return SHARED
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -17,7 +17,7 @@ TEXTS = [
     "The ferry Oriana left Genoa at dawn , bound for Tunis , with 312 passengers and a cargo of oranges .",
     "Dr. Okafor gave the patient 20 mg of furosemide ; the swelling went down within a day .",
     "Rain .",
-    "Yuki Tanaka and Lena Vogel wrote the compiler in Rust at the University of Graz , then sold it to Brightwell Ltd .",
+    "Yuki Tanaka and Lena Vogel wrote the compiler in Rust at the University of Graz , then sold it to Brightwell .",
     "At 7:45 the train to Zürich was cancelled - again - and nobody at the desk of Alpina Rail said why .",
     "naïve café co-operation x_y 3.14 e-mail: info@example.org !?",
     "Under the old bridge near Lake Tarn we found a silver coin , two bronze rings and a letter from 1743 signed by "

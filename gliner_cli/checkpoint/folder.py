@@ -89,7 +89,7 @@ def read_config(folder: Path) -> NetworkConfig:
     present = ", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "nothing"
     raise CheckpointError(
         f"{folder} is no GLiNER checkpoint: it has no {CONFIG_FILE} (it has {present}).",
-        f"A checkpoint is a folder with {CONFIG_FILE}, {' or '.join(WEIGHT_FILES)}, and a tokenizer. See `gliner models`.",
+        f"A checkpoint is a folder with {CONFIG_FILE}, {' or '.join(WEIGHT_FILES)}, and a tokenizer.",
     )
 
 

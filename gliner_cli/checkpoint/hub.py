@@ -19,8 +19,7 @@ from typing import Any
 
 from gliner_cli.checkpoint.catalog import suggestion
 from gliner_cli.checkpoint.tokenizer import FILES as TOKENIZER_FILES
-from gliner_cli.checkpoint.tokenizer import has_tokenizer
-from gliner_cli.errors import CheckpointError, GlinerError, HubError
+from gliner_cli.errors import CheckpointError, HubError
 from gliner_cli.network.config import NetworkConfig, refuse_unsupported
 
 CONFIG_FILE = "gliner_config.json"
@@ -247,48 +246,44 @@ def _patiently(call: Callable[[], Any]) -> Any:
     raise AssertionError
 
 
+_RETRY = "Check the connection; what was fetched is kept, the next try goes on from there."
+
+
+def _meanings(repository: str) -> list[tuple[str, str, str]]:
+    """Foreign errors by the name of their class, what they mean, and what to do; the more specific come first."""
+    return [
+        ("GatedRepoError", f"{repository} is gated: its authors want to know who uses it.",
+         f"Accept its terms at https://huggingface.co/{repository}, then: hf auth login"),
+        ("RevisionNotFoundError", f"{repository} has no such revision.", "Leave it out for the newest."),
+        ("RepositoryNotFoundError", f"The hub knows no {repository}, or it is private.", suggestion(repository)),
+        ("OfflineModeIsEnabled", "The network is switched off.",
+         "Unset HF_HUB_OFFLINE; or copy a folder made elsewhere with: gliner pull NAME --to DIR"),
+        ("LocalEntryNotFoundError", "The hub cannot be reached.", _RETRY),
+        ("EntryNotFoundError", f"{repository} lacks a file that it lists.", "Try again, or another revision."),
+        ("HfHubHTTPError", f"The hub refused or failed to send {repository}", "Try again later."),
+        ("HTTPError", "The hub does not answer.", _RETRY),
+        ("OSError", f"{repository} could not be fetched", _RETRY),
+    ]  # fmt: skip
+
+
 @contextmanager
 def _translated(repository: str) -> Iterator[None]:
-    """Errors of the hub, of the network and of the disk as ours. Order matters: the more specific come first."""
+    """Errors of the hub, of the network and of the disk as ours."""
     from httpx import HTTPError
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
 
     try:
         yield
-    except GlinerError:
-        raise
-    except GatedRepoError as error:
-        hint = f"Accept its terms at https://huggingface.co/{repository}, then: hf auth login"
-        raise HubError(f"{repository} is gated: its authors want to know who uses it.", hint) from error
-    except RevisionNotFoundError as error:
-        raise HubError(f"{repository} has no such revision.", "Leave it out for the newest.") from error
-    except RepositoryNotFoundError as error:
-        raise HubError(f"The hub knows no {repository}, or it is private.", suggestion(repository)) from error
-    except (OfflineModeIsEnabled, LocalEntryNotFoundError) as error:
-        hint = "Unset HF_HUB_OFFLINE; or copy a folder made elsewhere with: gliner pull NAME --to DIR"
-        raise HubError("The hub cannot be reached, or the network is switched off.", hint) from error
-    except EntryNotFoundError as error:
-        raise HubError(f"{repository} lacks a file that it lists.", "Try again, or another revision.") from error
-    except HfHubHTTPError as error:
-        raise HubError(
-            f"The hub answered {error.response.status_code} for {repository}.", "Try again later."
-        ) from error
-    except HTTPError as error:
-        hint = "Check the connection; what was fetched is kept, the next try goes on from there."
-        raise HubError(f"The hub does not answer ({type(error).__name__}).", hint) from error
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise HubError("The disk is full.", "Make room, or set HF_HOME to another disk.") from error
-        hint = "Check the connection; what was fetched is kept, the next try goes on from there."
-        raise HubError(f"{repository} could not be fetched: {error}.", hint) from error
+    except (HTTPError, OSError) as error:
+        raise _translation(error, repository) from error
+
+
+def _translation(error: Exception, repository: str) -> HubError:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return HubError("The disk is full.", "Make room, or set HF_HOME to another disk.")
+    ancestors = {kind.__name__ for kind in type(error).__mro__}
+    message, hint = next((message, hint) for name, message, hint in _meanings(repository) if name in ancestors)
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return HubError(message if message.endswith(".") else f"{message} ({status or type(error).__name__}).", hint)
 
 
 def sha256(path: Path) -> str:
@@ -302,6 +297,3 @@ def _sha256(file: Any) -> str:
     for block in iter(lambda: file.read(1 << 20), b""):
         digest.update(block)
     return digest.hexdigest()
-
-
-__all__ = ["Located", "Pulled", "has_tokenizer", "located", "pull", "sha256", "split_name"]

@@ -117,7 +117,7 @@ def _say_what_helps(asked: Labels, extractor: Extractor, choice: Choice, extract
 
     if not choice.model:
         note(
-            "using the small built-in starter checkpoint; a larger one finds more: gliner pull urchade/gliner_medium-v2.1"
+            "using the small built-in starter checkpoint; larger ones find more: gliner pull urchade/gliner_medium-v2.1"
         )
     if short := abbreviations(asked):
         note(

@@ -18,7 +18,7 @@ import typer
 def expanded(command: Callable[..., None]) -> Callable[..., None]:
     """The command as Typer should see it: every parameter typed as an options class becomes that class's flags."""
     hints = get_type_hints(command, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     own = [
         p.replace(annotation=hints[p.name])
         for p in inspect.signature(command).parameters.values()

@@ -41,7 +41,7 @@ def marked(document: Document, colours: dict[str, str]) -> Text:
 def _printable(text: str) -> str:
     """Text that cannot steer a terminal: control characters become their pictures."""
     return "".join(
-        c if c in "\n\t" or ord(c) >= 32 and not 127 <= ord(c) < 160 else chr(0x2400 + ord(c) % 32) for c in text
+        c if c in "\n\t" or (ord(c) >= 32 and not 127 <= ord(c) < 160) else chr(0x2400 + ord(c) % 32) for c in text
     )
 
 

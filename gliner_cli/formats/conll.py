@@ -79,7 +79,7 @@ def _entities(sentence: Sentence, source: str) -> Iterator[tuple[int, int, str]]
     begun: tuple[int, str] | None = None
     for place, (number, _, tag) in enumerate(sentence):
         prefix, label = _tag(tag, f"{source}:{number}")
-        if begun and (prefix == "O" or prefix in _OPENING and prefix != "L" or label != begun[1]):
+        if begun and (prefix == "O" or (prefix in _OPENING and prefix != "L") or label != begun[1]):
             yield begun[0], place - 1, begun[1]
             begun = None
         if prefix != "O" and begun is None:

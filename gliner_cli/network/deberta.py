@@ -72,9 +72,10 @@ class Deberta(nn.Module):
         return [padded(state, real) for state in self.encoder(x, attend, lengths, every_layer)]
 
     def _relative_embeddings(self) -> Tensor:
-        weight = self.encoder.rel_embeddings.weight
+        weight = self.encoder.get_submodule("rel_embeddings").weight
+        assert isinstance(weight, Tensor)  # noqa: S101
         if hasattr(self.encoder, "LayerNorm"):
-            weight = self.encoder.LayerNorm(weight)
+            weight = self.encoder.get_submodule("LayerNorm")(weight)
         return functional.dropout(weight, self.config["hidden_dropout_prob"], self.training)
 
 
@@ -175,7 +176,7 @@ class Disentangled:
         return projected.view(len(projected), 3, self.heads, -1).permute(1, 2, 0, 3)
 
     def _rows(self, projected: Tensor, length: int, tables: tuple[Tensor, Tensor], dropout: float) -> Tensor:
-        """Attention over rows of one length, (3, heads, n L, d) -> (n L, D), with position tables (heads, d, 2 L - 1)."""
+        """Attention over rows of one length: (3, heads, n L, d) -> (n L, D); the tables are (heads, d, 2 L - 1)."""
         q, k, v = projected.contiguous()
         keys_of, queries_of = tables
         block = (-1, length, q.shape[-1])

@@ -17,8 +17,8 @@ from gliner_cli.network import bert, deberta
 
 # Encoders of transformers that are known to do what GLiNER needs: one state for every piece, both directions.
 FROM_TRANSFORMERS = {
-    "albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "longformer", "modernbert", "mpnet",
-    "mt5", "roberta", "t5", "umt5", "xlm-roberta",
+    "albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "longformer", "modernbert",
+    "mpnet", "mt5", "roberta", "t5", "umt5", "xlm-roberta",
 }  # fmt: skip
 _T5_CLASSES = {"t5": "T5EncoderModel", "mt5": "MT5EncoderModel", "umt5": "UMT5EncoderModel"}
 _OWN: Mapping[str, tuple[Callable[[Mapping[str, Any]], bool], type[nn.Module]]] = {
@@ -52,16 +52,16 @@ class FromTransformers(nn.Module):
             model = _transformers_model(config)
         for name, part in model.named_children():
             self.add_module(name, part)
-        # Not a submodule, so that no name gains a prefix; its parts are the submodules above.
-        self.__dict__["model"] = model
+        # In a tuple it is no submodule, so that no name gains a prefix; its parts are the submodules above.
+        self._whole = (model,)
 
     def forward(self, pieces: Tensor, counts: Tensor, every_layer: bool = False) -> list[Tensor]:
         mask = (torch.arange(pieces.shape[1]) < counts.unsqueeze(1)).long().to(pieces.device)
-        output = self.model(input_ids=pieces, attention_mask=mask, output_hidden_states=every_layer)
+        output = self._whole[0](input_ids=pieces, attention_mask=mask, output_hidden_states=every_layer)
         return list(output.hidden_states[1:]) if every_layer else [output.last_hidden_state]
 
     def train(self, mode: bool = True) -> FromTransformers:
-        self.model.train(mode)
+        self._whole[0].train(mode)
         return super().train(mode)
 
 

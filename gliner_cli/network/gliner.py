@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import cast
 
-
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 

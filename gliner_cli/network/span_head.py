@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -134,8 +135,8 @@ class Folded(nn.Module):
         v = functional.linear(self.project_end(words).relu(), end_weight)
         if self.context:
             u = u + functional.linear(self.context(self, words, counts).relu(), context_weight[0]).unsqueeze(1)
-        q = labels @ outer.weight  # (B, C, 4 D)
-        k = labels @ outer.bias  # type: ignore[operator]
+        q = labels @ cast(Tensor, outer.weight)  # (B, C, 4 D)
+        k = labels @ cast(Tensor, outer.bias)
         if torch.is_grad_enabled():
             return _folded(u, v, q, k, self.width, dropout)  # type: ignore[arg-type]
         return _folded_in_place(u, v, q, k, self.width)
@@ -224,10 +225,10 @@ class Cat(nn.Module):
         # The layer over the concatenation is a sum of a part for the word and a part for the width.
         linear, activation = self.project
         of_word, of_width = linear.weight.split([words.shape[-1], self.width_size], dim=1)  # type: ignore[operator]
-        # The published code *views* its (128, K) parameter as (K, 128), which is no transposition; weights are trained so.
+        # The published code *views* its (128, K) parameter as (K, 128), which transposes nothing; so it was trained.
         widths = self.query_seg.view(-1, self.width_size)
         parts = functional.linear(words, of_word).unsqueeze(2) + functional.linear(widths, of_width)
-        return _against(activation(parts + linear.bias), labels)
+        return _against(activation(parts + cast(Tensor, linear.bias)), labels)
 
 
 class Convolution(nn.Module):

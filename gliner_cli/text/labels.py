@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class Labels:
         """The labels in runs of at most `size`, in order, as even as can be."""
         count = -(-len(self) // size)
         cuts = [len(self) * i // count for i in range(count + 1)]
-        return [self[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+        return [self[a:b] for a, b in pairwise(cuts)]
 
     def __getitem__(self, part: slice) -> Labels:
         return Labels(self.names[part], self.descriptions[part], self.thresholds[part])
@@ -161,7 +162,11 @@ def _row(name: str, value: Any) -> _Row:
             return name, None, _threshold(name, value)
         case {**fields} if isinstance(fields.get("description", ""), str):
             number = fields.get("threshold")
-            return name, fields.get("description") or None, None if number is None else _threshold(name, number)
+            return (
+                name,
+                str(fields.get("description") or "") or None,
+                None if number is None else _threshold(name, number),
+            )
     raise LabelError(f"Label {name!r} has {value!r}; a description, a threshold or both were expected.", _HOW)
 
 
@@ -173,8 +178,3 @@ def _from_json(path: Path, text: str) -> Labels:
             f"The labels file {path} is not valid JSON: {error}.", '["person", {"name": "drug"}]'
         ) from error
     return labels(content)
-
-
-def described(chosen: Labels) -> Iterator[tuple[str, str]]:
-    """Pairs of (name, description) of the labels that have one."""
-    return ((name, text) for name, text in zip(chosen.names, chosen.descriptions, strict=True) if text)
