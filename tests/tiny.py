@@ -146,7 +146,7 @@ def randomize(network: nn.Module, seed: int = 0) -> None:
     for name, parameter in sorted(network.named_parameters()):
         noise = torch.randn(parameter.shape, generator=generator)
         if parameter.dim() > 1:
-            parameter.data = noise * (1.0 / parameter.shape[-1] ** 0.5)
+            parameter.data = noise / parameter[0].numel() ** 0.5
         elif "norm" in name.lower() and name.endswith("weight"):
             parameter.data = 1 + 0.1 * noise
         else:

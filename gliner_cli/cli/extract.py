@@ -147,8 +147,12 @@ def _write(documents: Iterator[Document], write: Writer, writing: Writing, extra
 
         print_documents(documents, Console(highlight=False, soft_wrap=True))
         return
-    with opened(writing.output) as stream:
-        write(documents, stream, extraction.words)
+    try:
+        with opened(writing.output) as stream:
+            write(documents, stream, extraction.words)
+    except KeyboardInterrupt:
+        note("interrupted" + (f"; what was done is in {writing.output}.partial" if writing.output else ""))
+        raise
 
 
 def _sum_up(counts: Counts, found: Counter[str], seconds: float) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from gliner_cli.checkpoint.folder import Checkpoint
 from gliner_cli.errors import LabelError
@@ -117,7 +117,7 @@ class PieceMaker:
     def pieces(self, words: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The pieces of all words (N,), and where each word's begin and the last one's end (words + 1,)."""
         words = [word[:_LONGEST_WORD_CHARACTERS] for word in words]
-        encoding = self._tokenizer.encode(words, is_pretokenized=True, add_special_tokens=False)
+        encoding = self._encode(words)
         ids, word_of = np.asarray(encoding.ids, np.int64), np.asarray(encoding.word_ids, np.int64)
         offsets = np.searchsorted(word_of, np.arange(len(words) + 1))
         # A literal "<<ENT>>" or "[SEP]" in the text is text: no marker may come out of it.
@@ -133,7 +133,14 @@ class PieceMaker:
         return ids[:LONGEST_WORD]
 
     def _ids(self, word: str) -> list[int]:
-        return list(self._tokenizer.encode([word], is_pretokenized=True, add_special_tokens=False).ids)
+        return list(self._encode([word]).ids)
+
+    def _encode(self, words: list[str]) -> Encoding:
+        try:
+            return self._tokenizer.encode(words, is_pretokenized=True, add_special_tokens=False)
+        except TypeError:  # lone surrogates are no Unicode text; they are shown as what is unknown
+            words = [word.encode("utf-8", "replace").decode() for word in words]
+            return self._tokenizer.encode(words, is_pretokenized=True, add_special_tokens=False)
 
     def prompts(self, labels: Labels, at_once: int | None = None) -> list[tuple[Labels, Prompt]]:
         """The labels in as many prompts as they need, each with its own labels.

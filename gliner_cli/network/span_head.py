@@ -138,7 +138,7 @@ class Folded(nn.Module):
         q = labels @ cast(Tensor, outer.weight)  # (B, C, 4 D)
         k = labels @ cast(Tensor, outer.bias)
         if torch.is_grad_enabled():
-            return _folded(u, v, q, k, self.width, dropout)  # type: ignore[arg-type]
+            return _folded(u, v, q, k, self.width, dropout)
         return _folded_in_place(u, v, q, k, self.width)
 
 

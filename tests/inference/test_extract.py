@@ -1,0 +1,123 @@
+import pytest
+
+import gliner_cli
+from gliner_cli.checkpoint.folder import load
+from gliner_cli.checkpoint.hub import located
+from gliner_cli.errors import DeviceError, LabelError
+from gliner_cli.inference.extractor import Extractor
+from gliner_cli.inference.pipeline import Counts
+from gliner_cli.options import Computing
+from gliner_cli.types import Document, Words
+from tests import tiny
+
+
+@pytest.fixture(scope="module", params=["deberta-v2", "bert"])
+def extractor(request, tmp_path_factory):
+    return Extractor(load(located(str(tiny.checkpoint_folder(tmp_path_factory.mktemp("c"), request.param)))))
+
+
+def found(extractor, texts, labels=tiny.LABELS, **options):
+    return [d.entities for d in extractor.extract([Document(text) for text in texts], labels, **options)]
+
+
+def places(rows):
+    return [[(e.start, e.end, e.label) for e in row] for row in rows]
+
+
+def test_offsets_and_order(extractor):
+    texts = ["", " \n ", *tiny.TEXTS, "\u200b", "\ud800 x", "a" * 5000, "e\u0301 🙂👩‍👧 ابن سينا \x00"]
+    rows = found(extractor, texts, threshold=0.3)
+    assert len(rows) == len(texts)
+    assert rows[0] == rows[1] == ()
+    for text, row in zip(texts, rows, strict=True):
+        assert [text[e.start : e.end] for e in row] == [e.text for e in row]
+        assert [e.start for e in row] == sorted(e.start for e in row)
+    assert sum(map(len, rows)) > 20
+
+
+def test_a_batch_is_its_rows_one_by_one(extractor):
+    alone = [found(extractor, [text])[0] for text in tiny.TEXTS]
+    for batch_tokens in (1, 200, 100_000):
+        extractor.computing = Computing(batch_tokens=batch_tokens)
+        together = found(extractor, tiny.TEXTS * 3)
+        assert places(together) == places(alone * 3)
+
+
+def test_short_texts_are_not_windowed_and_long_ones_lose_nothing(extractor):
+    assert places(found(extractor, tiny.TEXTS)) == places(found(extractor, tiny.TEXTS, window="words=64"))
+    text = " ".join(tiny.TEXTS * 6)
+    counts = Counts()
+    whole = list(extractor.extract([Document(text)], tiny.LABELS, counts=counts))[0].entities
+    assert counts.windows > 3
+    assert max(e.end for e in whole) > 0.9 * len(text)
+    spans = sorted((e.start, e.end) for e in whole)
+    assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False)), "flat over the whole document"
+    for window in ("sentences", "words=10"):
+        assert found(extractor, [text], window=window)[0]
+
+
+def test_markers_in_the_text_are_text(extractor):
+    text = "Marta <<ENT>> Silva <<SEP>> opened [SEP] a bakery"
+    words = Words.of([(0, 5), (6, 13), (14, 19), (20, 27), (28, 34), (35, 40), (41, 42), (43, 49)])
+    plan = extractor.plan(gliner_cli.inference.extractor.labels(["<<ENT>>", "city"]), gliner_cli.options.Extraction())
+    marker = extractor.checkpoint.config.class_token_index
+    row = plan.prompts[0][1].around(_pieces(extractor, text, words), 0, len(words))
+    assert (row.pieces == marker).sum() == 2 == len(row.label_at)
+    assert row.pieces[row.label_at].tolist() == [marker] * 2
+
+
+def _pieces(extractor, text, words):
+    from gliner_cli.inference.prompt import WordPieces
+
+    return WordPieces(extractor._maker, text, words)
+
+
+def test_words_without_pieces_move_no_offset(extractor):
+    """The reference counts words it has seen pieces of, so every later offset would shift by one (its PR 394)."""
+    words = Words.of([(0, 5), (6, 7), (8, 13)])
+    row = _pieces(extractor, "Marta \x01 Silva", words).cut(0, 3)[1]
+    assert row[0] == 0
+    assert row[2] > 0
+
+
+def test_more_labels_than_trained_are_asked_in_parts(extractor):
+    names = [f"{label} {i}" for i in range(7) for label in tiny.LABELS]
+    plan = extractor.plan(gliner_cli.inference.extractor.labels(names), gliner_cli.options.Extraction())
+    assert [len(part) for part, _ in plan.prompts] == [17, 18]
+    rows = found(extractor, tiny.TEXTS, names, threshold=0.1, nested=True, multi_label=True)
+    assert {e.label for row in rows for e in row} & set(names[:17])
+    assert {e.label for row in rows for e in row} & set(names[17:])
+
+
+def test_own_thresholds(extractor):
+    labels = {"person": 0.05, "city": 1.0}
+    rows = found(extractor, tiny.TEXTS, labels)
+    assert {e.label for row in rows for e in row} == {"person"}
+    assert min(e.score for row in rows for e in row) < 0.5
+
+
+def test_wrong_requests(extractor):
+    for labels in ([], [""], ["x" * 2000]):
+        with pytest.raises(LabelError):
+            extractor("text", labels)
+    with pytest.raises(DeviceError, match="cuda"):
+        Extractor(extractor.checkpoint, Computing(device="cuda"))
+    with pytest.raises(DeviceError, match="fp16"):
+        Extractor(extractor.checkpoint, Computing(device="cpu", precision="fp16"))
+
+
+def test_a_bert_never_sees_more_than_it_can(tmp_path):
+    folder = tiny.checkpoint_folder(tmp_path, "bert", max_len=2000)
+    extractor = Extractor(load(located(str(folder))))
+    assert extractor.checkpoint.piece_limit == 512
+    rows = found(extractor, ["word " * 3000])
+    assert rows
+
+
+def test_the_starter_finds_people_and_places():
+    row = gliner_cli.load()("Ada Lovelace met Charles Babbage in London.", ["person", "city"])
+    assert [(e.text, e.label) for e in row] == [
+        ("Ada Lovelace", "person"),
+        ("Charles Babbage", "person"),
+        ("London", "city"),
+    ]
