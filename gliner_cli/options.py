@@ -64,7 +64,9 @@ class Choice:
         env="GLINER_MODEL",
     )
     revision: str | None = option(None, "Branch, tag or commit on the hub.")
-    offline: bool = option(False, "Never use the network.", "--offline", env="HF_HUB_OFFLINE")
+    offline: bool = option(
+        False, "Never use the network (extract never does; pull does).", "--offline", env="HF_HUB_OFFLINE"
+    )
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def extract(
         _say_what_helps(asked, extractor, choice, extraction)
     began = time.perf_counter()
     done = _counted(extractor.extract(documents, asked, extraction, counts), found)
-    with progress(quiet, lambda: (counts.documents, counts.words)):
+    with progress(quiet or _for_people(writing), lambda: (counts.documents, counts.words)):
         _write(done, write, writing, extraction)
     if not quiet:
         _sum_up(counts, found, time.perf_counter() - began)
@@ -137,10 +137,15 @@ def _counted(documents: Iterable[Document], found: Counter[str]) -> Iterator[Doc
         yield document
 
 
+def _for_people(writing: Writing) -> bool:
+    """Whether the results are read as they come: then they are shown as text, and are progress enough."""
+    return writing.output is None and writing.output_format == "auto" and sys.stdout.isatty()
+
+
 def _write(documents: Iterator[Document], write: Writer, writing: Writing, extraction: Extraction) -> None:
     from gliner_cli.formats.output import opened
 
-    if writing.output is None and writing.output_format == "auto" and sys.stdout.isatty():
+    if _for_people(writing):
         from rich.console import Console
 
         from gliner_cli.cli.render import print_documents

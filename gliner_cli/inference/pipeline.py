@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gliner_cli.inference.backend import Backend
 from gliner_cli.inference.batching import Row, batches, padded
-from gliner_cli.inference.prompt import PieceMaker, Prompt, WordPieces, room
+from gliner_cli.inference.prompt import Encoded, PieceMaker, Prompt, WordPieces
 from gliner_cli.network.tensors import Candidates
 from gliner_cli.options import Extraction
 from gliner_cli.text.labels import Labels
@@ -92,7 +92,8 @@ class _Asked:
 
     of: _Open
     window: Window
-    row: Row
+    prompt: int
+    encoded: Encoded
     last: bool
 
 
@@ -128,8 +129,9 @@ def _rows(
         for window in _windows(number, document.text, cut, pieces, plan):
             counts.windows += 1
             for which, (_, prompt) in enumerate(plan.prompts):
-                row = Row(window.first, which, prompt.around(pieces, window.first, window.stop))
-                yield _Asked(of, window, row, window.stop == len(cut) and which == len(plan.prompts) - 1)
+                encoded = prompt.around(pieces, window.first, window.stop)
+                last = window.stop == len(cut) and which == len(plan.prompts) - 1
+                yield _Asked(of, window, which, encoded, last)
 
 
 def _windows(number: int, text: str, cut: Words, pieces: WordPieces, plan: Plan) -> Iterator[Window]:
@@ -151,7 +153,7 @@ def _flights(asked: Iterator[_Asked]) -> Iterator[list[_Asked]]:
 
 def _compute(flight: Sequence[_Asked], plan: Plan, backend: Backend, head: Head) -> None:
     """Run the rows of a flight and leave what they propose with their documents."""
-    rows = [replace(asked.row, place=place) for place, asked in enumerate(flight)]
+    rows = [Row(place, asked.prompt, asked.encoded) for place, asked in enumerate(flight)]
     thresholds, offsets = plan.thresholds, plan.label_offsets
     for batch in batches(rows, plan.batch_pieces):
         logits = backend.logits(padded([row.encoded for row in batch], plan.label_vectors))
@@ -187,6 +189,3 @@ def _with_entities(done: _Open, plan: Plan) -> Document:
 def _entity(done: _Open, start: int, stop: int, label: str, score: float) -> Entity:
     first, last = done.words.starts[start], done.words.ends[stop - 1]
     return Entity(first, last, label, done.document.text[first:last], score)
-
-
-__all__ = ["Counts", "Head", "Plan", "extracted", "room"]
