@@ -1,15 +1,21 @@
 """CoNLL: a word and its tag a line, a blank line between sentences, `-DOCSTART-` between documents.
 
-Reads IOB1, IOB2, BIOES and BILOU tags in the last column, words in the first; writes IOB2.
+Reads IOB1, IOB2, BIOES and BILOU tags in the last column, words in the first; writes IOB2. Only spaces and TABs
+separate columns: other white space, such as the no-break space of French numbers, is part of a word.
 """
 
 from __future__ import annotations
 
+import re
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from itertools import accumulate
+from typing import BinaryIO, NamedTuple
 
 from gliner_cli.errors import InputError, OutputError
-from gliner_cli.formats.sources import Problem, Source, decoded
+from gliner_cli.formats.decoding import Part, decoded, lines
+from gliner_cli.formats.sources import Problem, Source
 from gliner_cli.options import Reading, WordRule
 from gliner_cli.text.words import line_starts, sentence_starts
 from gliner_cli.text.words import words as words_of
@@ -17,120 +23,181 @@ from gliner_cli.types import Document, Entity, Words
 
 SUFFIXES = (".conll", ".iob", ".iob2", ".bio", ".bioes")
 _START = "-DOCSTART-"
-_OPENING, _CLOSING = "BSUL", "ESUL"  # prefixes that begin an entity, and that end one (U, S: both)
+_TAG = re.compile(r"[O_]|(?P<prefix>[BIESLU])-(?P<label>.+)")
+_GOES_ON, _ENDS = "IEL", "ESLU"  # prefixes that go on with an entity of their label, and those that end one
 
-Line = tuple[int, str, str]  # number, word, tag
-Sentence = list[Line]
+
+class Word(NamedTuple):
+    """A line: the word, the prefix of its tag ("O" outside of entities), and the label."""
+
+    text: str
+    prefix: str
+    label: str
 
 
 def read(source: Source, options: Reading, problem: Problem) -> Iterator[Document]:
-    """The documents: what lies between `-DOCSTART-` lines, or where there are none every sentence."""
+    """The documents: what lies between `-DOCSTART-` lines, or every sentence up to the first of them.
+
+    A line that is none costs its document.
+    """
     with source.opened() as stream:
-        for sentences in _documents(stream, source.name, options.encoding):
-            number = sentences[0][0][0]
+        for number, sentences in _documents(_sentences(lines(stream, source.name, options.encoding))):
             try:
-                yield _document(sentences, f"{source.name}:{number}", source.name)
+                document = _document([[_word(part, source.name) for part in one] for one in sentences])
             except InputError as error:
                 problem(error)
+            else:
+                text, entities, words = document
+                yield Document(text, f"{source.name}:{number}", source.name, entities, words=words)
 
 
-def _documents(stream: BinaryIO, name: str, encoding: str) -> Iterator[list[Sentence]]:
-    sentences: list[Sentence] = [[]]
-    marked, offset = False, 0
-    for number, content in enumerate(stream, start=1):
-        text = decoded(content, encoding, name, offset).rstrip("\r\n")
-        columns = text.split("\t" if "\t" in text else None)  # behind a TAB a label may hold spaces
-        offset += len(content)
-        if columns and columns[0] == _START:
-            yield from _whole(sentences)
-            marked, sentences = True, [[]]
-        elif columns and columns[0]:
-            sentences[-1].append((number, columns[0], columns[-1] if len(columns) > 1 else "O"))
-        elif not marked:
-            yield from _whole(sentences)
-            sentences = [[]]
-        elif sentences[-1]:
-            sentences.append([])
-    yield from _whole(sentences)
+def _sentences(parts: Iterable[Part]) -> Iterator[list[Part]]:
+    """The lines that blank ones separate; a `-DOCSTART-` line by itself."""
+    sentence: list[Part] = []
+    for part in parts:
+        columns, opens = _columns(part.content.decode(errors="replace")), _opens(part)
+        if sentence and (opens or columns == [""]):
+            yield sentence
+            sentence = []
+        if opens:
+            yield [part]
+        elif columns != [""] and not _is_comment(columns):
+            sentence.append(part)
+    if sentence:
+        yield sentence
 
 
-def _whole(sentences: list[Sentence]) -> Iterator[list[Sentence]]:
-    filled = [sentence for sentence in sentences if sentence]
-    if filled:
-        yield filled
+def _opens(part: Part) -> bool:
+    """Whether a line opens a document."""
+    return part.content.split(maxsplit=1)[:1] == [_START.encode()]
 
 
-def _document(sentences: list[Sentence], name: str, source: str) -> Document:
-    text = "\n".join(" ".join(word for _, word, _ in sentence) for sentence in sentences)
-    places, entities, start = [], [], 0
+def _is_comment(columns: list[str]) -> bool:
+    """`# text = …` of CoNLL-U; a number sign that has a tag is a word."""
+    return columns[0] == "#" and not _TAG.fullmatch(columns[-1])
+
+
+def _documents(sentences: Iterable[list[Part]]) -> Iterator[tuple[int, list[list[Part]]]]:
+    """Documents with the number of the line they begin on."""
+    begun: tuple[int, list[list[Part]]] | None = None
     for sentence in sentences:
-        own = []
-        for _, word, _ in sentence:
-            own.append((start, start + len(word)))
-            start += len(word) + 1
-        tagged = _entities(sentence, source)
-        entities += [Entity(own[a][0], own[b][1], label, text[own[a][0] : own[b][1]]) for a, b, label in tagged]
-        places += own
-    return Document(text, id=name, source=source, entities=tuple(entities), words=Words.of(places))
-
-
-def _entities(sentence: Sentence, source: str) -> Iterator[tuple[int, int, str]]:
-    """First word, last word and label of each entity of a sentence."""
-    begun: tuple[int, str] | None = None
-    for place, (number, _, tag) in enumerate(sentence):
-        prefix, label = _tag(tag, f"{source}:{number}")
-        if begun and (prefix == "O" or (prefix in _OPENING and prefix != "L") or label != begun[1]):
-            yield begun[0], place - 1, begun[1]
-            begun = None
-        if prefix != "O" and begun is None:
-            begun = (place, label)
-        if begun and prefix in _CLOSING:
-            yield begun[0], place, begun[1]
-            begun = None
+        number = sentence[0].line
+        if _opens(sentence[0]):
+            if begun:
+                yield begun
+            begun = number, []
+        elif begun:
+            begun[1].append(sentence)
+        else:
+            yield number, [sentence]
     if begun:
-        yield begun[0], len(sentence) - 1, begun[1]
+        yield begun
 
 
-def _tag(tag: str, place: str) -> tuple[str, str]:
-    prefix, dash, label = tag.partition("-")
-    if tag in ("O", "_") or (dash and label and prefix in "BIESLU"):
-        return ("O", "") if tag in ("O", "_") else (prefix, label)
-    raise InputError(
-        f"{place} has the tag {tag!r}; O, or one like B-person, was expected.", "Is this CoNLL? See --from"
-    )
+def _columns(line: str) -> list[str]:
+    """The columns of a line, `[""]` of a blank one. Where there is a TAB, a label or a word may hold spaces."""
+    content = line.rstrip(" \t\r\n")
+    if "\t" in content:
+        return [column.strip(" ") for column in content.split("\t")]
+    return [column for column in content.split(" ") if column] or [""]
+
+
+def _word(part: Part, name: str) -> Word:
+    place = f"{name}:{part.line}"
+    word, *others = _columns(decoded(part, place))
+    tag = others[-1] if others else "O"
+    found = _TAG.fullmatch(tag)
+    if not word or not found:
+        what = f"the tag {tag!r}; O, or one like B-person, was expected" if word else "a tag without a word"
+        raise InputError(f"{place} has {what}. Its document is left out.", "Mend the line, or name the format: --from")
+    return Word(word, found["prefix"] or "O", found["label"] or "")
+
+
+def _document(sentences: list[list[Word]]) -> tuple[str, tuple[Entity, ...], Words]:
+    """Text, entities and words: the words joined with a space, the sentences with a newline."""
+    text = "\n".join(" ".join(word.text for word in sentence) for sentence in sentences)
+    lengths = [len(word.text) for sentence in sentences for word in sentence]
+    starts = array("i", accumulate((length + 1 for length in lengths), initial=0))[:-1]
+    words = Words(starts, array("i", map(int.__add__, starts, lengths)))
+    found = ((words.starts[first], words.ends[stop - 1], label) for first, stop, label in _entities(sentences))
+    return text, tuple(Entity(start, end, label, text[start:end]) for start, end, label in found), words
+
+
+def _entities(sentences: Iterable[list[Word]]) -> Iterator[tuple[int, int, str]]:
+    """First word, stop and label of each entity, the words counted through all sentences.
+
+    One rule for all schemes: a word goes on with the entity before it if it has the same label and says I, E or L;
+    any other word with a label begins one.
+    """
+    stop = 0
+    for sentence in sentences:
+        first, stop = stop, stop + len(sentence)
+        begun: tuple[int, str] | None = None
+        for place, word in enumerate(sentence, start=first):
+            if begun and not (word.prefix in _GOES_ON and word.label == begun[1]):
+                yield begun[0], place, begun[1]
+                begun = None
+            if word.label and not begun:
+                begun = place, word.label
+            if begun and word.prefix in _ENDS:
+                yield begun[0], place + 1, begun[1]
+                begun = None
+        if begun:
+            yield begun[0], stop, begun[1]
 
 
 def write(documents: Iterable[Document], stream: BinaryIO, words: WordRule) -> None:
-    """Word TAB tag, IOB2; each document written through at once. Raises OutputError for entities that overlap."""
+    """Word TAB tag, IOB2; each document written through at once. A lone surrogate becomes U+FFFD: UTF-8 has none.
+
+    Raises OutputError for what the format cannot hold: entities that overlap, labels with a TAB or a newline.
+    """
     for document in documents:
-        stream.write("".join(_lines(document, words)).encode("utf-8", "surrogatepass"))
+        stream.write(re.sub("[\ud800-\udfff]", "\ufffd", "".join(_lines(document, words))).encode())
         stream.flush()
 
 
 def _lines(document: Document, rule: WordRule) -> Iterator[str]:
-    cut = document.words or words_of(document.text, rule)
-    breaks = set((line_starts if document.words else sentence_starts)(document.text, cut)) - {0}
+    cut = words_of(document.text, rule) if document.words is None else document.words
     tags = _tags(document, cut)
+    starts = _sentence_starts(document, cut, tags)
     yield f"{_START}\tO\n\n"
     for number, (start, end, tag) in enumerate(zip(cut.starts, cut.ends, tags, strict=True)):
-        yield f"{chr(10) if number in breaks else ''}{document.text[start:end]}\t{tag}\n"
+        if number in starts:
+            yield "\n"
+        yield f"{document.text[start:end]}\t{tag}\n"
     if tags:
         yield "\n"
 
 
+def _sentence_starts(document: Document, cut: Words, tags: list[str]) -> set[int]:
+    """The words that a blank line goes before.
+
+    Sentences of the source stay as they are. Those we find ourselves do not cut an entity: it would be read as two.
+    """
+    if document.words is not None:
+        return set(line_starts(document.text, cut)) - {0}
+    return {word for word in sentence_starts(document.text, cut) if not tags[word].startswith("I-")} - {0}
+
+
 def _tags(document: Document, cut: Words) -> list[str]:
+    """A tag for every word; an entity that covers part of a word has all of it."""
     tags = ["O"] * len(cut)
-    place = 0
-    for entity in sorted(document.entities, key=lambda entity: entity.start):
-        while place < len(cut) and cut.ends[place] <= entity.start:
-            place += 1
-        prefix = "B-"
-        while place < len(cut) and cut.starts[place] < entity.end:
-            tags[place] = prefix + entity.label
-            prefix, place = "I-", place + 1
-        if prefix == "B-":
+    for entity in document.entities:
+        first, stop = bisect_right(cut.ends, entity.start), bisect_left(cut.starts, entity.end)
+        if problem := _misfit(entity, tags[first:stop]):
             raise OutputError(
-                f"CoNLL cannot hold the entities of {document.id}: {entity.text!r} overlaps another.",
-                "Leave out --nested and --multi-label, or use --format jsonl",
+                f"CoNLL cannot hold the entities of {document.id}: {entity.text!r} {problem}.",
+                "Use --format jsonl, or where entities overlap leave out --nested and --multi-label",
             )
+        tags[first:stop] = [f"B-{entity.label}", *[f"I-{entity.label}"] * (stop - first - 1)]
     return tags
+
+
+def _misfit(entity: Entity, tags: list[str]) -> str:
+    if not tags:
+        return "covers no word"
+    if set(tags) != {"O"}:
+        return "overlaps another, or shares a word with it"
+    if not re.fullmatch(r"\S(?:[^\t\r\n]*\S)?", entity.label):
+        return f"has the label {entity.label!r}: empty, or with a TAB, a line break or spaces around it"
+    return ""

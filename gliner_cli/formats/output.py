@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,26 +16,101 @@ from gliner_cli.errors import OutputError
 
 @contextmanager
 def opened(output: Path | None) -> Iterator[BinaryIO]:
-    """The stream to write to. A file is written as `NAME.partial` and renamed when all went well.
+    """The stream to write to. A file is written as `partial(output)` and renamed when all went well.
 
-    If something goes wrong, `NAME.partial` stays with what was done, and a file of that name from before is untouched.
+    If something goes wrong, the partial file stays with what was done, and a file of that name from before is
+    untouched. Only failures to write become OutputErrors: the block may compute what it writes, and fail at that.
     """
     if output is None:
-        yield sys.stdout.buffer
+        yield _stdout()
         return
-    partial = output.with_name(output.name + ".partial")
+    _check(output)
+    if os.path.exists(output) and not os.path.isfile(output):  # /dev/null, a named pipe: to be written, never replaced
+        with _created(output, output) as stream:
+            yield stream
+        return
+    unfinished = partial(output)
+    with _created(unfinished, output) as stream:
+        yield stream
+    with _blaming(output, unfinished):
+        os.replace(unfinished, _target(output))
+
+
+def partial(output: Path) -> Path:
+    """Where a file lies until it is whole: beside it, since only within a file system is a rename one step."""
+    target = _target(output)
+    return target.with_name(target.name + ".partial")
+
+
+def _target(output: Path) -> Path:
+    """A link stays a link: what it points at is written."""
+    return Path(os.path.realpath(output)) if os.path.islink(output) else output
+
+
+def _check(output: Path) -> None:
+    if os.path.isdir(output):
+        raise OutputError(
+            f"{output} cannot be written: it is a folder.", f"Name a file in it: -o {output / 'entities.jsonl'}"
+        )
+    if not os.path.isdir(output.parent):
+        raise OutputError(
+            f"{output} cannot be written: there is no folder {output.parent}.", f"mkdir -p {output.parent}"
+        )
+    if os.path.exists(output) and not os.access(output, os.W_OK):  # a rename would not ask
+        raise OutputError(f"{output} cannot be written: it is write-protected.", "Name another file: -o FILE")
+
+
+def _stdout() -> BinaryIO:
+    if sys.stdout is None or sys.stdout.closed:
+        raise OutputError("Standard output is closed.", "Write to a file: -o FILE")
+    return cast(BinaryIO, _Blaming(sys.stdout.buffer, "Standard output", None))
+
+
+@contextmanager
+def _created(path: Path, output: Path) -> Iterator[BinaryIO]:
+    """The stream to what lies at `path`, compressed if the output's name says so; a file is on disk at the end."""
+    with _blaming(output, path):
+        file = path.open("wb", buffering=0)  # writers write through anyway, and a closing buffer would fail once more
+    with file:
+        with _blaming(output, path):
+            if path != output and os.path.exists(output):
+                shutil.copymode(output, path)  # before anything is in it: a private file stays private
+        stream = cast(BinaryIO, _Blaming(cast(BinaryIO, file), output, path))
+        if output.suffix.lower() == ".gz":  # no name and no time in the header: the same results are the same bytes
+            with gzip.GzipFile("", "wb", fileobj=stream, mtime=0) as compressed:
+                yield cast(BinaryIO, compressed)
+        else:
+            yield stream
+        if os.path.isfile(path):
+            with _blaming(output, path):
+                os.fsync(file.fileno())
+
+
+class _Blaming:
+    """As much of a stream as writers use. Its failures are OutputErrors; that the reader of a pipe has gone is none."""
+
+    def __init__(self, stream: BinaryIO, output: Path | str, path: Path | None) -> None:
+        self._stream, self._output, self._path = stream, output, path
+
+    def write(self, content: bytes) -> int:
+        left = memoryview(content)
+        with _blaming(self._output, self._path):
+            while left:  # an unbuffered file may take a part
+                left = left[self._stream.write(left) :]
+        return len(content)
+
+    def flush(self) -> None:
+        with _blaming(self._output, self._path):
+            self._stream.flush()
+
+
+@contextmanager
+def _blaming(output: Path | str, path: Path | None) -> Iterator[None]:
     try:
-        with partial.open("wb") as file:
-            if output.suffix == ".gz":
-                with gzip.open(file, "wb") as compressed:
-                    yield cast(BinaryIO, compressed)
-            else:
-                yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, output)
+        yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        hint = f"What was done is in {partial}." if partial.exists() else "Check the folder and its rights."
+        kept = path is not None and path != output and os.path.exists(path)
+        hint = f"What was done is in {path}." if kept else "Check its rights and the room that is left, or: -o FILE"
         raise OutputError(f"{output} cannot be written: {error.strerror or error}.", hint) from error

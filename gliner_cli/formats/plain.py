@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
-from typing import BinaryIO
 
 from gliner_cli.errors import InputError
-from gliner_cli.formats.sources import Problem, Source, decoded
+from gliner_cli.formats.decoding import Part, decoded, lines, whole
+from gliner_cli.formats.sources import Problem, Source
 from gliner_cli.options import Reading
 from gliner_cli.types import Document
 
@@ -16,43 +17,42 @@ SUFFIXES = (".txt", ".text", ".md")
 def read(source: Source, options: Reading, problem: Problem) -> Iterator[Document]:
     """The documents of a text; those of lines and paragraphs come while the stream goes on."""
     with source.opened() as stream:
-        if options.per == "file":
-            text = decoded(stream.read(), options.encoding, source.name)
-            yield Document(text, id=source.name, source=source.name)
-            return
-        for number, offset, content in _PARTS[options.per](stream):
+        for part in _PARTS[options.per](stream, source.name, options.encoding):
+            place = source.name if options.per == "file" else f"{source.name}:{part.line}"
             try:
-                text = decoded(content, options.encoding, source.name, offset)
+                text = decoded(part, place)
             except InputError as error:
                 problem(error)
             else:
-                yield Document(text, id=f"{source.name}:{number}", source=source.name)
+                yield Document(text, id=place, source=source.name)
 
 
-Part = tuple[int, int, bytes]
+def _files(stream: io.BufferedReader, name: str, encoding: str) -> Iterator[Part]:
+    yield whole(stream, name, encoding)
 
 
-def _lines(stream: BinaryIO) -> Iterator[Part]:
-    """Line number from 1, byte offset, and content without the line's end."""
-    offset = 0
-    for number, line in enumerate(stream, start=1):
-        yield number, offset, line.removesuffix(b"\n").removesuffix(b"\r")
-        offset += len(line)
+def _lines(stream: io.BufferedReader, name: str, encoding: str) -> Iterator[Part]:
+    for line in lines(stream, name, encoding):
+        yield _joined([line])
 
 
-def _paragraphs(stream: BinaryIO) -> Iterator[Part]:
-    """What blank lines separate, by the number of its first line."""
-    begun: Part | None = None
-    offset = 0
-    for number, line in enumerate(stream, start=1):
-        if line.strip():
-            begun = (number, offset, line) if begun is None else (begun[0], begun[1], begun[2] + line)
+def _paragraphs(stream: io.BufferedReader, name: str, encoding: str) -> Iterator[Part]:
+    """What blank lines separate."""
+    begun: list[Part] = []
+    for line in lines(stream, name, encoding):
+        if line.content.strip():
+            begun.append(line)
         elif begun:
-            yield begun[0], begun[1], begun[2].rstrip(b"\r\n")
-            begun = None
-        offset += len(line)
+            yield _joined(begun)
+            begun = []
     if begun:
-        yield begun[0], begun[1], begun[2].rstrip(b"\r\n")
+        yield _joined(begun)
 
 
-_PARTS = {"line": _lines, "paragraph": _paragraphs}
+def _joined(parts: list[Part]) -> Part:
+    """Lines as one part, without the end of the last."""
+    content = b"".join(part.content for part in parts)
+    return Part(parts[0].line, parts[0].offset, content.removesuffix(b"\r\n").removesuffix(b"\n"))
+
+
+_PARTS = {"file": _files, "paragraph": _paragraphs, "line": _lines}

@@ -2,115 +2,163 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import gzip
+import io
+import os
 import sys
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from gliner_cli.errors import GlinerError, InputError
+from gliner_cli.formats.decoding import CHUNK, Chunks, chunks
 
 Problem = Callable[[GlinerError], None]
 STDIN = "-"
 
 
-@dataclass(frozen=True)
 class Source:
-    """One stream of bytes: a file, or standard input."""
+    """One stream of bytes: a file, or standard input.
 
-    name: str
-    path: Path | None = None
+    `size` is in bytes on disk, None where nobody knows it; `position` is how many of these have been read so far: what
+    a progress bar draws.
+    """
+
+    def __init__(self, name: str, path: Path | None = None) -> None:
+        self.name, self.path, self.position = name, path, 0
+        self.size = os.path.getsize(path) if path and os.path.isfile(path) else None
+        self._ahead = b""
 
     @property
     def suffix(self) -> str:
-        """The file's suffix in lower case, that of a compression left out."""
-        name = self.name.lower().removesuffix(".gz")
-        return Path(name).suffix
+        return suffix(self.name)
 
     @contextmanager
-    def opened(self) -> Iterator[BinaryIO]:
-        """The bytes, uncompressed. Raises InputError where they cannot be read."""
-        try:
-            with self._raw() as stream:
-                yield stream
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise InputError(f"{self.name} is not a whole gzip file: {error}.", "Compress it again.") from error
-        except OSError as error:
-            raise InputError(
-                f"{self.name} cannot be read: {error.strerror or error}.", "Check its name and rights."
-            ) from error
+    def opened(self) -> Iterator[io.BufferedReader]:
+        """The bytes, uncompressed. Raises InputError where they cannot be read, at first or later."""
+        with self._raw() as raw:
+            content = chain([self._ahead], self._counted(raw))
+            zipped = self.path is not None and self.path.suffix.lower() == ".gz"
+            yield _stream(_unzipped(content) if zipped else content)
+
+    def first_byte(self) -> bytes:
+        """Of standard input, the first byte that is not white space, or none. What was looked at will still be read."""
+        with self._raw() as raw:
+            for chunk in self._counted(raw):
+                self._ahead += chunk
+                if len(self._ahead) > CHUNK or _begun(self._ahead):
+                    break
+        return _begun(self._ahead)[:1]
 
     @contextmanager
     def _raw(self) -> Iterator[BinaryIO]:
-        if self.path is None:
-            if sys.stdin is None or sys.stdin.closed:
-                raise InputError(
-                    "Standard input is closed.", "Name files, or pipe text in: cat FILE | gliner extract -l person"
-                )
-            yield sys.stdin.buffer
-        elif self.path.name.lower().endswith(".gz"):
-            with gzip.open(self.path, "rb") as stream:
-                yield cast(BinaryIO, stream)
-        else:
-            with self.path.open("rb") as file:
-                yield file
+        try:
+            if self.path is None:
+                yield _stdin()
+            else:
+                self.position = 0
+                with self.path.open("rb") as file:
+                    yield file
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise InputError(f"{self.name} is not a whole gzip file: {error}.", "Compress it again.") from error
+        except OSError as error:
+            raise _unreadable(self.name, error) from error
+
+    def _counted(self, raw: BinaryIO) -> Iterator[bytes]:
+        for chunk in chunks(raw):
+            self.position += len(chunk)
+            yield chunk
+
+
+def _stdin() -> BinaryIO:
+    if sys.stdin is None or sys.stdin.closed:
+        raise InputError(
+            "Standard input is closed.", "Name files, or pipe text in: cat FILE | gliner extract -l person"
+        )
+    return sys.stdin.buffer
+
+
+def _begun(content: bytes) -> bytes:
+    """What is left of the beginning of a stream without white space and byte-order mark, be that half there."""
+    return b"" if codecs.BOM_UTF8.startswith(content) else content.removeprefix(codecs.BOM_UTF8).lstrip()
+
+
+def _stream(content: Iterator[bytes]) -> io.BufferedReader:
+    return io.BufferedReader(Chunks(content), CHUNK)
+
+
+def _unzipped(content: Iterator[bytes]) -> Iterator[bytes]:
+    with gzip.GzipFile(fileobj=_stream(content)) as stream:
+        yield from chunks(stream)
+
+
+def suffix(name: str) -> str:
+    """A file name's suffix in lower case, that of a compression left out."""
+    return Path(name.lower().removesuffix(".gz")).suffix
 
 
 def sources(arguments: Iterable[str], suffixes: Collection[str], problem: Problem) -> Iterator[Source]:
-    """The sources that arguments name, in their order; what is not there is reported and the others still come."""
+    """The sources that arguments name, in their order; what is not there is reported and the others still come.
+
+    Of a folder, the files with one of the suffixes; a file that is named is a source whatever it is called.
+    """
     for argument in arguments:
         try:
-            yield from _of(argument, suffixes)
+            yield from _of(argument, suffixes, problem)
         except InputError as error:
             problem(error)
 
 
-def _of(argument: str, suffixes: Collection[str]) -> Iterator[Source]:
-    path = Path(argument)
+def _of(argument: str, suffixes: Collection[str], problem: Problem) -> Iterator[Source]:
+    # os.path says no where Path raises: a whole text typed in place of a name is too long for one.
     if argument == STDIN:
         yield Source(STDIN)
-    elif path.is_dir():
-        yield from _in_folder(path, suffixes)
-    elif path.exists():
-        yield Source(argument, path)
-    elif found := sorted(glob.glob(argument, recursive=True)):
-        for name in found:
-            yield from _of(name, suffixes)
+    elif os.path.isdir(argument):
+        yield from _in_folder(Path(argument), suffixes, problem)
+    elif os.path.exists(argument):
+        yield Source(argument, Path(argument))
+    elif found := _matches(argument):
+        yield from sources(found, suffixes, problem)
     else:
+        what = "matches no file" if glob.has_magic(argument) else "does not exist"
+        shown = argument if len(argument) < 100 else f"{argument[:80]} …"
         raise InputError(
-            f"{argument} does not exist.", "Check the name; folders and patterns like 'docs/*.txt' work too."
+            f"{shown or repr('')} {what}.",
+            "Check the name; folders and patterns like 'docs/*.txt' work too. A text itself: echo 'TEXT' | gliner …",
         )
 
 
-def _in_folder(folder: Path, suffixes: Collection[str]) -> Iterator[Source]:
-    """The readable files below a folder, sorted; hidden ones are passed over."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _hidden(path.relative_to(folder))]
-    readable = [source for source in (Source(str(path), path) for path in files) if source.suffix in suffixes]
-    if not readable:
+def _matches(pattern: str) -> list[str]:
+    """What a pattern names, sorted. `**` goes into folders by itself: those it names would be read twice."""
+    found = sorted(set(glob.glob(pattern, recursive=True)))
+    return [name for name in found if not os.path.isdir(name)] if "**" in pattern else found
+
+
+def _in_folder(folder: Path, suffixes: Collection[str], problem: Problem) -> Iterator[Source]:
+    files = sorted(path for path in _visible(folder, problem) if suffix(path.name) in suffixes)
+    if not files:
         raise InputError(
             f"{folder} holds no file to read; looked for {', '.join(sorted(suffixes))}.", "Name the files."
         )
-    yield from readable
+    for path in files:
+        yield Source(str(path), path)
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _visible(folder: Path, problem: Problem) -> Iterator[Path]:
+    """The files at every level below a folder, hidden ones passed over; links to folders are not followed."""
+
+    def report(error: OSError) -> None:
+        problem(_unreadable(error.filename, error))
+
+    for parent, folders, names in os.walk(folder, onerror=report):
+        folders[:] = (name for name in folders if not name.startswith("."))
+        yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
-def decoded(content: bytes, encoding: str, name: str, offset: int = 0) -> str:
-    """Bytes as text. Raises InputError that names the place of the first wrong byte; `offset` is where they begin."""
-    try:
-        return content.decode("utf-8-sig" if encoding.lower().replace("-", "") == "utf8" and not offset else encoding)
-    except LookupError as error:
-        raise InputError(
-            f"There is no encoding {encoding!r}.", "Try --encoding latin-1 or --encoding cp1252"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{name} is not {encoding}: byte {offset + error.start} is 0x{content[error.start]:02x}.",
-            "Say how it is encoded: --encoding latin-1",
-        ) from error
+def _unreadable(name: str, error: OSError) -> InputError:
+    return InputError(f"{name} cannot be read: {error.strerror or error}.", "Check its name and rights.")

@@ -1,0 +1,164 @@
+import gzip
+import itertools
+import os
+import subprocess
+import sys
+
+import pytest
+
+from gliner_cli import formats
+from gliner_cli.errors import InputError
+from gliner_cli.formats.sources import Source, sources
+from gliner_cli.options import Reading
+from tests.formats.reading import read, stdin
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """docs/a.txt, docs/deep/b.txt, docs/empty/, docs/.git/c.txt; the working directory is above them."""
+    for name in ("docs/a.txt", "docs/deep/b.txt", "docs/.git/c.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(path.stem)
+    (tmp_path / "docs/empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("tree")
+@pytest.mark.parametrize(
+    ("argument", "texts", "said"),
+    [
+        ("docs", "ab", []),
+        ("docs/**", "ab", []),  # each file once, although the folders match too
+        ("docs/**/*.txt", "ab", []),
+        ("docs/*", "ab", ["docs/empty holds no file to read; looked for"]),
+        ("docs/*.md", "", ["docs/*.md matches no file"]),
+        ("docs/no.txt", "", ["docs/no.txt does not exist"]),
+        ("", "", ["'' does not exist"]),  # an empty shell variable is not the working directory
+        ("Ada Lovelace was born in London. " * 20, "", ["Ada Lovelace was born"]),  # too long for a file's name
+    ],
+)
+def test_what_an_argument_names(argument, texts, said):
+    found, problems = read(argument)
+    assert "".join(document.text for document in found) == texts
+    assert [problem.message.startswith(start) for problem, start in zip(problems, said, strict=True)] == [True] * len(
+        said
+    )
+
+
+@pytest.mark.usefixtures("tree")
+def test_a_missing_file_among_many_costs_only_itself():
+    found, problems = read("docs/a.txt", "docs/no.txt", "docs/deep/b.txt")
+    assert [document.text for document in found] == ["a", "b"]
+    assert [type(problem) for problem in problems] == [InputError]
+
+
+@pytest.mark.usefixtures("tree")
+def test_a_folder_that_cannot_be_listed_is_said(monkeypatch):
+    listed = os.scandir
+
+    def refused(path):
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    found, problems = read("docs")
+    assert [document.text for document in found] == ["a"]
+    assert problems[0].message == "docs/deep cannot be read: Permission denied."
+
+
+@pytest.mark.parametrize(("name", "write"), [("a.txt", open), ("a.txt.gz", gzip.open)])
+def test_position_ends_at_the_size_on_disk(name, write, tmp_path):
+    with write(tmp_path / name, "wb") as file:
+        file.write(os.urandom(300_000).hex().encode() + b"\n")
+    (source,) = sources([str(tmp_path / name)], formats.READABLE, pytest.fail)
+    assert (source.position, source.size) == (0, (tmp_path / name).stat().st_size)
+    with source.opened() as stream:
+        stream.read(1000)
+        assert 0 < source.position < source.size
+        stream.read()
+    assert source.position == source.size
+
+
+def test_nobody_knows_the_size_of_standard_input():
+    assert Source("-").size is None
+
+
+def test_what_a_cut_archive_still_holds_is_read(tmp_path):
+    lines = b"".join(b"%s\n" % os.urandom(20).hex().encode() for _ in range(20_000))
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(lines)[:-9])
+    found, problems = read(tmp_path / "a.txt.gz", per="line")
+    assert len(found) > 15_000
+    assert "not a whole gzip file" in problems[0].message
+
+
+def test_a_file_that_is_no_archive_is_said(tmp_path):
+    (tmp_path / "a.txt.gz").write_text("plain")
+    assert "not a whole gzip file" in read(tmp_path / "a.txt.gz")[1][0].message
+
+
+@pytest.mark.parametrize(
+    ("chunks", "documents"),
+    [
+        ([b"\n \n", b' {"text": "a"}\n'], [("a", "-:3")]),
+        ([b"\xef\xbb", b'\xbf{"text": "a"}'], [("a", "-:1")]),
+        ([b"\n", b"plain {\n"], [("\nplain {\n", "-")]),
+        ([], [("", "-")]),
+    ],
+)
+def test_standard_input_is_jsonl_if_an_object_begins_it(chunks, documents, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", stdin(chunks))
+    found, problems = read("-")
+    assert [(document.text, document.id) for document in found] == documents
+    assert not problems
+
+
+@pytest.mark.parametrize(
+    ("chunk", "options", "text"),
+    [
+        (b'{"text": "a"}\n', {}, "a"),
+        (b"a\n", {"per": "line"}, "a"),
+        (b"a\nb\n\n", {"per": "paragraph"}, "a\nb"),
+        (b"a O\nb O\n\n", {"input_format": "conll"}, "a b"),
+        ("a\n".encode("utf-16-le"), {"per": "line", "encoding": "utf-16-le"}, "a"),
+    ],
+)
+def test_documents_come_while_the_stream_goes_on(chunk, options, text, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", stdin(itertools.repeat(chunk)))  # without an end
+    endless = formats.read(["-"], Reading(**options), pytest.fail)
+    assert [document.text for document in itertools.islice(endless, 1000)] == [text] * 1000
+
+
+@pytest.mark.parametrize("options", [{}, {"input_format": "jsonl"}])
+def test_standard_input_that_fails_is_said(options, monkeypatch):
+    def failing():
+        raise IsADirectoryError(21, "Is a directory")
+        yield b""
+
+    monkeypatch.setattr(sys, "stdin", stdin(failing()))
+    assert read("-", **options)[1][0].message == "- cannot be read: Is a directory."
+
+
+def test_one_source_can_be_read_by_itself(tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    documents = formats.documents(Source("a", tmp_path / "a.txt"), Reading(input_format="text"), pytest.fail)
+    assert [document.text for document in documents] == ["a"]
+
+
+def test_a_format_that_is_none_ends_the_run_before_anything_is_read():
+    with pytest.raises(InputError, match="'xml' is no format that can be read; known are conll, jsonl, text"):
+        formats.read(["never looked at"], Reading(input_format="xml"), pytest.fail)
+
+
+def test_an_unknown_suffix_names_the_known_ones_and_the_option(tmp_path):
+    (tmp_path / "a.xyz").write_text("a")
+    _, (problem,) = read(tmp_path / "a.xyz")
+    assert all(suffix in problem.message for suffix in formats.READABLE)
+    assert "--from" in problem.hint
+    assert read(tmp_path / "a.xyz", input_format="text")[0][0].text == "a"
+
+
+def test_formats_load_nothing_heavy():
+    code = "import sys, gliner_cli.formats; print({'torch', 'numpy', 'transformers'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
