@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from gliner_cli.checkpoint.hub import Pulled
 
 
 def pull(
@@ -24,11 +28,19 @@ def pull(
     from gliner_cli.checkpoint import bundle, hub
     from gliner_cli.cli.console import note
 
-    pulled = hub.pull(name, revision, note)
+    pulled = hub.pull(name, revision, note)  # the hub's client draws its bars on stderr, and only on a terminal
     where = bundle.bundle(pulled, to) if to else pulled.place.folder
-    print(f"{pulled.place.name} at {pulled.place.commit}")
-    print(f"  {pulled.kind}, licence {pulled.licence or 'not stated'}")
-    for file, size in pulled.files.items():
-        print(f"  {size:>15,} bytes  {file}")
-    print(f"  in {where}")
-    print(f"\ngliner extract FILE -l person -m {to or pulled.place.name}")
+    print("\n".join(_summary(pulled, where)))
+    print(f"\ngliner extract FILE -l person -m {shlex.quote(str(to)) if to else pulled.reference}")
+
+
+def _summary(pulled: Pulled, where: Path) -> list[str]:
+    files = [f"  {size:>15,} bytes  {file}" for file, size in pulled.files.items()]
+    return [
+        f"{pulled.place.name} at {pulled.place.commit}",
+        f"  kind     {pulled.kind}",
+        f"  licence  {pulled.licence or 'not stated'}",
+        *(f"  {folder}/ from {source}" for folder, source in pulled.sources.items()),
+        *files,
+        f"  {sum(pulled.files.values()):>15,} bytes  in all, in {where}",
+    ]

@@ -5,25 +5,48 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
-COMMIT = "c" * 40
-LARGE = 10_000  # files above this are "LFS": their ETag is their SHA-256
+LARGE = 10_000  # files above this are "LFS": they are known by their SHA-256
+Files = dict[str, bytes]
 
 
+@dataclass
 class Hub:
-    """Repositories as {name: {file: content}}. `faults` maps a file name to the answers to give before the true one."""
+    """Repositories and their files, which tests change at will: each state has its own commit, old ones stay.
 
-    def __init__(self, repositories: dict[str, dict[str, bytes]]) -> None:
-        self.repositories = repositories
-        self.faults: dict[str, list[int | str]] = {}
-        self.asked: Counter[str] = Counter()
-        self.sent: list[tuple[str, int]] = []  # (file, first byte) of every answer with content
-        self.gated: set[str] = set()
-        self.url = ""
+    `faults` maps a request ("GET model.safetensors", "HEAD …", "GET api") to what is done instead of answering it, once
+    each: a status, "cut" (half of the content, then the line is dead), "other content", "html". `locked` maps gated
+    repositories to the status of their files. `sent` is (method, "owner/name", file, first byte) of all requests.
+    """
+
+    repositories: dict[str, Files]
+    faults: dict[str, list[int | str]] = field(default_factory=dict)
+    locked: dict[str, int] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    sent: list[tuple[str, str, str, int]] = field(default_factory=list)
+    revisions: set[str] = field(default_factory=set)
+    past: dict[str, Files] = field(default_factory=dict)
+    url: str = ""
+
+    def commit(self, name: str) -> str:
+        files = self.repositories[name]
+        state = repr(sorted((file, etag(content)) for file, content in files.items()))
+        commit = hashlib.sha1((name + state).encode(), usedforsecurity=False).hexdigest()
+        self.past.setdefault(commit, dict(files))
+        return commit
+
+    def resolved(self, name: str, revision: str) -> str | None:
+        revision = self.commit(name) if revision in ("", "main") else self.tags.get(revision, revision)
+        return revision if revision in self.past else None
+
+    def got(self, name: str | None = None) -> list[str]:
+        """The files whose content was asked for, in order."""
+        return [file for method, of, file, _ in self.sent if method == "GET" and file and name in (None, of)]
 
 
 def etag(content: bytes) -> str:
@@ -32,112 +55,115 @@ def etag(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
+def listed(name: str, commit: str, files: Files) -> dict[str, Any]:
+    """What `/api/models/NAME?blobs=1` answers."""
+    siblings = []
+    for file, content in files.items():
+        entry: dict[str, Any] = {"rfilename": file, "size": len(content), "blobId": etag(content)[:40]}
+        if len(content) > LARGE:
+            entry["lfs"] = {"sha256": etag(content), "size": len(content), "pointerSize": 134}
+        siblings.append(entry)
+    card = {"license": "apache-2.0"} if "README.md" in files else None
+    return {"id": name, "modelId": name, "sha": commit, "siblings": siblings, "cardData": card, "private": False,
+            "tags": [], "downloads": 0, "likes": 0}  # fmt: skip
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    hub: Hub
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.answer()
+
+    def do_GET(self) -> None:
+        self.answer()
+
+    def answer(self) -> None:
+        path = self.path.split("?")[0].strip("/").replace("%2F", "/")
+        if path.startswith("api/models/"):
+            name, _, revision = path.removeprefix("api/models/").partition("/revision/")
+            self.api(name, revision)
+        elif "/resolve/" in path:
+            name, _, rest = path.partition("/resolve/")
+            revision, _, file = rest.partition("/")
+            self.file(name, revision, file)
+        else:
+            self.refuse(404)
+
+    def fault(self, what: str) -> int | str | None:
+        waiting = self.hub.faults.get(f"{self.command} {what}")
+        return waiting.pop(0) if waiting else None
+
+    def refuse(self, status: int, code: str = "", said: str = "") -> None:
+        self.send({"X-Error-Code": code, "X-Error-Message": said}, b"", status)
+
+    def send(self, headers: dict[str, str], content: bytes, status: int = 200) -> None:
+        self.send_response(status)
+        for header, value in {**headers, "Content-Length": str(len(content))}.items():
+            if value:
+                self.send_header(header, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    def api(self, name: str, revision: str) -> None:
+        self.hub.sent.append((self.command, name, "", 0))
+        fault = self.fault("api")
+        if isinstance(fault, int):
+            return self.refuse(fault, said="Invalid credentials in Authorization header" if fault == 401 else "")
+        if fault == "html":
+            return self.send({"Content-Type": "text/html"}, b"<html>Welcome to our hotel</html>")
+        if name not in self.hub.repositories:
+            return self.refuse(401, "RepoNotFound")  # so does the real one, to tell nobody what is private
+        commit = self.hub.resolved(name, revision)
+        if commit is None:
+            return self.refuse(404, "RevisionNotFound")
+        about = json.dumps(listed(name, commit, self.hub.past[commit])).encode()
+        return self.send({"Content-Type": "application/json"}, about)
+
+    def file(self, name: str, revision: str, file: str) -> None:
+        begin = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+        self.hub.sent.append((self.command, name, file, begin))
+        self.hub.revisions.add(revision)
+        if name in self.hub.locked:
+            return self.refuse(self.hub.locked[name], "GatedRepo")
+        content = self.hub.past.get(self.hub.resolved(name, revision) or "", {}).get(file)
+        if content is None:
+            return self.refuse(404, "EntryNotFound")
+        fault = self.fault(file)
+        if isinstance(fault, int):
+            return self.refuse(fault)
+        headers = {"ETag": f'"{etag(content)}"', "X-Repo-Commit": revision, "Accept-Ranges": "bytes"}
+        if len(content) > LARGE:
+            headers |= {"X-Linked-Etag": f'"{etag(content)}"', "X-Linked-Size": str(len(content))}
+        if begin:
+            headers["Content-Range"] = f"bytes {begin}-{len(content) - 1}/{len(content)}"
+        if fault == "cut":
+            return self.cut(headers, content[begin:])
+        sent = content[begin:] if fault != "other content" else b"x" * len(content[begin:])
+        return self.send(headers, sent, 206 if begin else 200)
+
+    def cut(self, headers: dict[str, str], content: bytes) -> None:
+        self.send_response(200)
+        for header, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(header, value)
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2])
+        self.wfile.flush()
+        self.close_connection = True
+
+
 @contextmanager
 def serving(hub: Hub) -> Iterator[Hub]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def do_HEAD(self) -> None:
-            self.answer(body=False)
-
-        def do_GET(self) -> None:
-            self.answer(body=True)
-
-        def answer(self, body: bool) -> None:
-            path = self.path.split("?")[0].strip("/")
-            if path.startswith("api/models/"):
-                self.api(path.removeprefix("api/models/"))
-            elif "/resolve/" in path:
-                name, _, rest = path.partition("/resolve/")
-                self.file(name, rest.split("/", 1)[1], body)
-            else:
-                self.refuse(404)
-
-        def refuse(self, status: int, code: str = "") -> None:
-            self.send_response(status)
-            if code:
-                self.send_header("X-Error-Code", code)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def fault(self, name: str) -> int | str | None:
-            waiting = hub.faults.get(name)
-            return waiting.pop(0) if waiting else None
-
-        def api(self, path: str) -> None:
-            name, _, revision = path.partition("/revision/")
-            fault = self.fault("api")
-            if isinstance(fault, int):
-                return self.refuse(fault)
-            if name not in hub.repositories:
-                return self.refuse(
-                    401 if name in hub.gated else 404, "GatedRepo" if name in hub.gated else "RepoNotFound"
-                )
-            if revision not in ("", "main", COMMIT):
-                return self.refuse(404, "RevisionNotFound")
-            files = hub.repositories[name]
-            siblings = [
-                {"rfilename": file, "size": len(content)}
-                | (
-                    {"lfs": {"sha256": etag(content), "size": len(content), "pointerSize": 1}}
-                    if len(content) > LARGE
-                    else {}
-                )
-                for file, content in files.items()
-            ]
-            info = {
-                "id": name,
-                "modelId": name,
-                "sha": COMMIT,
-                "siblings": siblings,
-                "cardData": {"license": "apache-2.0"},
-            }
-            answer = json.dumps(info | {"private": False, "tags": [], "downloads": 0, "likes": 0}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-            return None
-
-        def file(self, name: str, file: str, body: bool) -> None:
-            content = hub.repositories.get(name, {}).get(file)
-            if content is None:
-                return self.refuse(404, "EntryNotFound")
-            if body:
-                hub.asked[file] += 1
-            fault = self.fault(file) if body else None
-            if isinstance(fault, int):
-                return self.refuse(fault)
-            begin = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
-            sent = content[begin:] if fault != "other content" else b"x" * len(content[begin:])
-            self.send_response(206 if begin else 200)
-            for header, value in (
-                ("ETag", f'"{etag(content)}"'), ("X-Repo-Commit", COMMIT), ("Accept-Ranges", "bytes"),
-                ("Content-Length", str(len(sent))),
-            ):  # fmt: skip
-                self.send_header(header, value)
-            if begin:
-                self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
-            self.end_headers()
-            if body:
-                hub.sent.append((file, begin))
-                if fault == "cut":
-                    self.wfile.write(sent[: len(sent) // 2])
-                    self.wfile.flush()
-                    self.close_connection = True
-                    self.connection.close()
-                else:
-                    self.wfile.write(sent)
-            return None
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    for name in hub.repositories:
+        hub.commit(name)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("OurHandler", (Handler,), {"hub": hub}))
     server.daemon_threads = True
     hub.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield hub

@@ -143,6 +143,6 @@ def test_ctrl_c(tmp_path):
 
 def test_models_and_verify():
     listing = run("models").stdout
-    assert "starter" in listing
+    assert "built in" in listing
     assert "urchade/gliner_medium-v2.1" in listing
     assert run("models", "verify", "someone/unknown").returncode == 1

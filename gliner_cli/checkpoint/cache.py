@@ -1,0 +1,197 @@
+"""What of the hub is on this machine: names of checkpoints to folders, without the network.
+
+A checkpoint is a folder of its own, or lies in the Hugging Face cache, with what it leaves to its backbones'
+repositories beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gliner_cli.checkpoint.catalog import suggestion
+from gliner_cli.checkpoint.tokenizer import FILES as TOKENIZER_FILES
+from gliner_cli.checkpoint.tokenizer import has_tokenizer
+from gliner_cli.errors import CheckpointError, HubError
+from gliner_cli.network.config import NetworkConfig
+
+CONFIG_FILE = "gliner_config.json"
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+BACKBONE_FILES = ("config.json", *TOKENIZER_FILES)
+LABELS = "labels_tokenizer/"
+_REPOSITORY = re.compile(r"(\b[\w.-]+\b/)?\b[\w.-]{1,96}\b", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where a checkpoint lies, and where what it leaves to its backbones' repositories lies."""
+
+    folder: Path
+    backbone: Path | None
+    labels_backbone: Path | None
+    name: str
+    commit: str | None
+
+    def path(self, file: str) -> Path:
+        """Where a file lies that a self-contained folder has as `file`: `model.safetensors`, `backbone/vocab.txt`."""
+        top, _, rest = file.partition("/")
+        home = {"backbone": self.backbone, "labels_backbone": self.labels_backbone}.get(top)
+        return home / rest if home and rest else self.folder / file
+
+
+def located(name: str, revision: str | None = None) -> Located:
+    """A checkpoint on this machine: a folder, or `owner/name[@revision]` that was pulled before.
+
+    Raises CheckpointError or HubError, whose hint is what to type.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        if revision:
+            raise CheckpointError(f"{name} is a folder; it has no revision {revision}.", "Leave --revision out.")
+        return Located(folder, _sub(folder, "backbone"), _sub(folder, "labels_backbone"), name, None)
+    if folder.exists():
+        raise CheckpointError(f"{name} is a file; a checkpoint is a folder.", f"Give its folder: -m {folder.parent}")
+    if not _is_hub_id(name.partition("@")[0]):
+        message = f"There is no folder {name}, and it is no hub id like owner/name."
+        raise CheckpointError(message, suggestion(name))
+    repository, revision = split_name(name, revision)
+    asked = reference(repository, revision)
+    place = in_cache(repository, revision)
+    if place is None:
+        raise HubError(f"{asked} is not on this machine, as a folder or pulled.", f"Fetch it once: gliner pull {asked}")
+    if lacking := missing(place):
+        message = f"{asked} is on this machine only in part; missing: {', '.join(lacking)}."
+        raise HubError(message, f"Fetch the rest: gliner pull {asked}")
+    return place
+
+
+def split_name(name: str, revision: str | None) -> tuple[str, str | None]:
+    """`owner/name@revision` and `--revision` to the repository and the revision."""
+    repository, _, inline = name.partition("@")
+    if inline and revision and inline != revision:
+        raise CheckpointError(f"Two revisions were given, {inline} and {revision}.", "Leave one of them out.")
+    if not _is_hub_id(repository):
+        raise CheckpointError(f"{name} is no hub id like owner/name.", suggestion(repository))
+    return repository, inline or revision
+
+
+def _is_hub_id(name: str) -> bool:
+    return "/" in name and is_repository(name)
+
+
+def reference(repository: str, revision: str | None) -> str:
+    """What to type for a repository at a revision."""
+    return f"{repository}@{revision}" if revision else repository
+
+
+def in_cache(repository: str, revision: str | None = None) -> Located | None:
+    """A checkpoint in the Hugging Face cache, whole or not; None if it is not there."""
+    folder = _snapshot(repository, revision or "main", (CONFIG_FILE,))
+    if folder is None:
+        return None
+    config = config_of(folder)
+    ref = pin(repository, folder.name)
+    backbone = _backbone_snapshot(config.backbone_name, ref)
+    return Located(folder, backbone, _backbone_snapshot(config.labels_backbone_name, ref), repository, folder.name)
+
+
+def missing(place: Located) -> list[str]:
+    """What a checkpoint on this machine lacks to run, in words."""
+    config = config_of(place.folder)
+    lacking = [] if weights_in(entry.name for entry in place.folder.iterdir() if entry.is_file()) else ["its weights"]
+    for gap in gaps(config, place.folder):
+        home = place.backbone if gap.subfolder == "backbone" else place.labels_backbone
+        if gap.tokenizer and not (home and has_tokenizer(home)):
+            lacking.append(f"the tokenizer of {gap.repository}")
+        if gap.config and not (home and (home / "config.json").is_file()):
+            lacking.append(f"the configuration of {gap.repository}")
+    return lacking
+
+
+def weights_in(names: Iterable[str]) -> str | None:
+    """The file among a folder's that holds the weights: safetensors, then .bin, then a single v0 `.pt`."""
+    present = set(names)
+    old = sorted(name for name in present if name.endswith(".pt") and "/" not in name)
+    return next((name for name in (*WEIGHT_FILES, *old) if name in present), None)
+
+
+def config_of(folder: Path) -> NetworkConfig:
+    """The network configuration in a folder of the cache. Raises CheckpointError, UnsupportedError."""
+    return NetworkConfig.from_dict(read_json(folder / CONFIG_FILE))
+
+
+def cache() -> Path:
+    """The Hugging Face cache."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
+def _sub(folder: Path, name: str) -> Path | None:
+    return folder / name if (folder / name).is_dir() else None
+
+
+def is_repository(name: object) -> bool:
+    """Whether a name can be a repository's, by the hub's rules. Checkpoints also name places on somebody's disk."""
+    return isinstance(name, str) and _REPOSITORY.fullmatch(name) is not None and not re.search(r"--|\.\.|\.git$", name)
+
+
+def _snapshot(repository: str, revision: str, files: tuple[str, ...]) -> Path | None:
+    """The folder of the cache that holds a repository at a revision, if any of these files is in it."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in files:
+        found = try_to_load_from_cache(repository, name, revision=revision)
+        if isinstance(found, str):
+            return Path(found).parent
+    return None
+
+
+def _backbone_snapshot(repository: str | None, ref: str) -> Path | None:
+    """A backbone's files: those fetched with the checkpoint, or what another tool left there as its newest."""
+    if repository is None or not is_repository(repository):
+        return None
+    return _snapshot(repository, ref, BACKBONE_FILES) or _snapshot(repository, "main", BACKBONE_FILES)
+
+
+def pin(repository: str, commit: str) -> str:
+    """The ref under which the cache notes with which commit of its backbone's repository a checkpoint was pulled.
+
+    A ref of our own: `main` moves when other tools, or other checkpoints, fetch other files of a newer commit.
+    """
+    return f"gliner/{repository.replace('/', '--')}/{commit}"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of a checkpoint. Raises CheckpointError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path} cannot be read as JSON: {error}.", "Fetch it again: gliner pull NAME") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}; an object was expected.")
+    return content
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What a checkpoint leaves to a backbone's repository; in a self-contained folder it lies in `subfolder`."""
+
+    repository: str
+    subfolder: str
+    config: bool
+    tokenizer: bool
+
+
+def gaps(config: NetworkConfig, folder: Path) -> list[Gap]:
+    """What has to come from elsewhere, by the configuration and the tokenizer files of the checkpoint's own folder."""
+    found = [Gap(config.backbone_name, "backbone", config.backbone is None, not has_tokenizer(folder))]
+    if config.labels == "encoder":
+        lacks_tokenizer = not has_tokenizer(folder / LABELS)
+        name = str(config.labels_backbone_name)
+        found.append(Gap(name, "labels_backbone", config.labels_backbone is None, lacks_tokenizer))
+    return [gap for gap in found if gap.config or gap.tokenizer]
