@@ -14,13 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from gliner_cli.checkpoint.cache import BACKBONE_FILES, CONFIG_FILE, Located, cache, config_of, in_cache, missing
+from gliner_cli.checkpoint.cache import (
+    BACKBONE_FILES,
+    CONFIG_FILE,
+    Located,
+    cache,
+    config_of,
+    in_cache,
+    missing,
+    weights_in,
+)
 from gliner_cli.checkpoint.digests import cached_digest, digest_like, sha256
 from gliner_cli.checkpoint.hub import Pulled
 from gliner_cli.checkpoint.tokenizer import FILES as TOKENIZER_FILES
 from gliner_cli.errors import GlinerError, OutputError
 
 MANIFEST = "gliner_manifest.json"
+_UNKNOWN = "?"
 _WEIGHTS = (".safetensors", ".bin", ".pt")
 
 
@@ -203,8 +213,10 @@ def built_in() -> Local:
 
 
 def local_checkpoints() -> list[Local]:
-    """The checkpoints in the Hugging Face cache, whole or not."""
-    return [_local(path.parent) for path in sorted(cache().glob(f"models--*/snapshots/*/{CONFIG_FILE}"))]
+    """The checkpoints in the Hugging Face cache, whole or not; without those refused before their weights came."""
+    folders = [path.parent for path in sorted(cache().glob(f"models--*/snapshots/*/{CONFIG_FILE}"))]
+    found = [(folder, _local(folder)) for folder in folders]
+    return [local for folder, local in found if local.kind != _UNKNOWN or weights_in(os.listdir(folder))]
 
 
 def _local(folder: Path) -> Local:
@@ -219,7 +231,7 @@ def _kind_and_state(name: str, folder: Path) -> tuple[str, str]:
         kind = config_of(folder).kind
         place = in_cache(name, folder.name)
     except GlinerError as error:
-        return "?", error.message
+        return _UNKNOWN, error.message
     lacking = missing(place) if place else ["its repository"]
     return kind, f"missing: {', '.join(lacking)}" if lacking else "complete"
 

@@ -47,7 +47,31 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _RESERVED = re.compile(r'[\\:*?"<>|]')  # means something to one system or another
 _TIMEOUT = 30.0  # seconds of silence while the hub lists a repository
 
-Say = Callable[[str], None]
+
+@dataclass(frozen=True)
+class Fetching:
+    """A file about to be fetched; `size` in bytes if the hub states it; `again` if the one that is here has changed."""
+
+    repository: str
+    file: str
+    size: int | None
+    again: bool
+    blobs: Path
+
+    def __str__(self) -> str:
+        size = f" ({self.size / 1e6:,.1f} MB)" if self.size and self.size > 1e5 else ""
+        return f"{self.repository}: {self.file}{size}{', as it has changed on this disk' if self.again else ''}"
+
+    def arrived(self) -> int:
+        """The bytes that have come so far. The client says so too, but in every version in another way."""
+        try:
+            coming = [path.stat() for path in self.blobs.glob("*.incomplete")]
+        except OSError:  # it has just arrived
+            return 0
+        return max(coming, key=lambda stat: stat.st_mtime).st_size if coming else 0
+
+
+Say = Callable[[Fetching], None]
 
 
 @dataclass(frozen=True)
@@ -69,7 +93,7 @@ class Pulled:
 def pull(name: str, revision: str | None = None, say: Say = lambda _: None) -> Pulled:
     """Fetch a checkpoint and all it needs into the Hugging Face cache, and check it.
 
-    What we cannot run is refused before its weights are asked for. `say` is told what is being fetched.
+    What we cannot run is refused before its weights are asked for. `say` is told of each file before it is fetched.
     """
     repository, revision = split_name(name, revision)
     with quiet_client():
@@ -117,15 +141,14 @@ class _Listing:
 
     def fetched(self, file: str, say: Say = lambda _: None) -> Path:
         """The file in the cache, fetched if it is not there, and checked."""
-        was_here = (self.folder / file).is_file()
-        if not was_here:
-            size = self.files[file].size
-            say(f"{self.repository}: {file}" + (f" ({size / 1e6:,.1f} MB)" if size else ""))
-        path = self._downloaded(file)
-        if was_here and self._differs(path, file):
-            say(f"{self.repository}: {file} has changed on this disk; fetching it again")
+        path = self.folder / file
+        was_here = path.is_file()
+        if was_here and not self._differs(path, file):
+            return path
+        say(Fetching(self.repository, file, self.files[file].size, was_here, self.home / "blobs"))
+        if was_here:
             _drop(path)
-            path = self._downloaded(file)
+        path = self._downloaded(file)
         if self._differs(path, file):
             _drop(path)
             message = f"{file} of {self.repository} is not what the hub says it is; it was thrown away."

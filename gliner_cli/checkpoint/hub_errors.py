@@ -33,16 +33,21 @@ _TROUBLE = ("The hub is in trouble", "Try again later: files that are complete a
 
 @contextmanager
 def quiet_client() -> Iterator[None]:
-    """Silences the client's own warnings: they show signed addresses, and what matters becomes an error of ours."""
+    """Silences the client's own bars and warnings: they show signed addresses; what matters is an error of ours."""
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
     logger = logging.getLogger("huggingface_hub")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=UserWarning, module="huggingface_hub")
+    level, had_bars = logger.level, not are_progress_bars_disabled()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="huggingface_hub")
+        logger.setLevel(logging.ERROR)
+        disable_progress_bars()
+        try:
             yield
-    finally:
-        logger.setLevel(before)
+        finally:
+            logger.setLevel(level)
+            if had_bars:
+                enable_progress_bars()
 
 
 def patiently(call: Callable[[], _T]) -> _T:

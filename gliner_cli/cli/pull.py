@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shlex
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from gliner_cli.checkpoint.hub import Pulled
+    from gliner_cli.checkpoint.hub import Fetching, Pulled, Say
 
 
 def pull(
@@ -26,9 +30,9 @@ def pull(
     [bold]gliner pull urchade/gliner_small-v2.1 --to bundle/[/bold]
     """
     from gliner_cli.checkpoint import bundle, hub
-    from gliner_cli.cli.console import note
 
-    pulled = hub.pull(name, revision, note)  # the hub's client draws its bars on stderr, and only on a terminal
+    with _watching() as say:
+        pulled = hub.pull(name, revision, say)
     where = bundle.bundle(pulled, to) if to else pulled.place.folder
     print("\n".join(_summary(pulled, where)))
     print(f"\ngliner extract FILE -l person -m {shlex.quote(str(to)) if to else pulled.reference}")
@@ -44,3 +48,37 @@ def _summary(pulled: Pulled, where: Path) -> list[str]:
         *files,
         f"  {sum(pulled.files.values()):>15,} bytes  in all, in {where}",
     ]
+
+
+@contextmanager
+def _watching() -> Iterator[Say]:
+    """What `pull` tells: a bar that grows on stderr if that is a terminal, a line for each file if not."""
+    from gliner_cli.cli.console import note, notes
+
+    if not sys.stderr.isatty():
+        yield lambda fetching: note(str(fetching))
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    shown = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*shown, TimeRemainingColumn(), console=notes(), transient=True) as bar:
+        task = bar.add_task("asking the hub", total=None)
+        coming: list[Fetching] = []
+        finished = threading.Event()
+
+        def begin(fetching: Fetching) -> None:
+            coming[:] = [fetching]
+            bar.reset(task, description=f"{fetching.repository}: {fetching.file}", total=fetching.size)
+
+        def draw() -> None:
+            while not finished.wait(0.2):
+                for fetching in coming:
+                    bar.update(task, completed=max(bar.tasks[0].completed, fetching.arrived()))
+
+        drawing = threading.Thread(target=draw, daemon=True)
+        drawing.start()
+        try:
+            yield begin
+        finally:
+            finished.set()
+            drawing.join()
