@@ -16,15 +16,15 @@ from typing import Any
 
 from gliner_cli.checkpoint.cache import (
     BACKBONE_FILES,
-    CONFIG_FILE,
     Located,
     cache,
     config_of,
     in_cache,
     missing,
-    weights_in,
+    starter,
 )
 from gliner_cli.checkpoint.digests import cached_digest, digest_like, sha256
+from gliner_cli.checkpoint.files import CONFIG_FILE, weights_in
 from gliner_cli.checkpoint.hub import Pulled
 from gliner_cli.checkpoint.tokenizer import FILES as TOKENIZER_FILES
 from gliner_cli.errors import GlinerError, OutputError
@@ -208,7 +208,7 @@ class Local:
 
 def built_in() -> Local:
     """The starter, which is installed with the package and has no name: it is what runs if none is given."""
-    folder = Path(__file__).parent / "starter"
+    folder = starter().folder
     return Local("(built in)", "", config_of(folder).kind, licence_of(folder), size(folder), "complete")
 
 

@@ -6,21 +6,17 @@ repositories beside it.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gliner_cli.checkpoint.catalog import suggestion
+from gliner_cli.checkpoint.files import CONFIG_FILE, files_of, read_json, weights_in
 from gliner_cli.checkpoint.tokenizer import FILES as TOKENIZER_FILES
 from gliner_cli.checkpoint.tokenizer import has_tokenizer
 from gliner_cli.errors import CheckpointError, HubError
 from gliner_cli.network.config import NetworkConfig
 
-CONFIG_FILE = "gliner_config.json"
-WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 BACKBONE_FILES = ("config.json", *TOKENIZER_FILES)
 LABELS = "labels_tokenizer/"
 _REPOSITORY = re.compile(r"(\b[\w.-]+\b/)?\b[\w.-]{1,96}\b", re.ASCII)
@@ -41,6 +37,11 @@ class Located:
         top, _, rest = file.partition("/")
         home = {"backbone": self.backbone, "labels_backbone": self.labels_backbone}.get(top)
         return home / rest if home and rest else self.folder / file
+
+
+def starter() -> Located:
+    """The small checkpoint that is installed with the package."""
+    return Located(Path(__file__).parent / "starter", None, None, "starter", None)
 
 
 def located(name: str, revision: str | None = None) -> Located:
@@ -102,7 +103,7 @@ def in_cache(repository: str, revision: str | None = None) -> Located | None:
 def missing(place: Located) -> list[str]:
     """What a checkpoint on this machine lacks to run, in words."""
     config = config_of(place.folder)
-    lacking = [] if weights_in(entry.name for entry in place.folder.iterdir() if entry.is_file()) else ["its weights"]
+    lacking = [] if weights_in(files_of(place.folder)) else ["its weights"]
     for gap in gaps(config, place.folder):
         home = place.backbone if gap.subfolder == "backbone" else place.labels_backbone
         if gap.tokenizer and not (home and has_tokenizer(home)):
@@ -110,13 +111,6 @@ def missing(place: Located) -> list[str]:
         if gap.config and not (home and (home / "config.json").is_file()):
             lacking.append(f"the configuration of {gap.repository}")
     return lacking
-
-
-def weights_in(names: Iterable[str]) -> str | None:
-    """The file among a folder's that holds the weights: safetensors, then .bin, then a single v0 `.pt`."""
-    present = set(names)
-    old = sorted(name for name in present if name.endswith(".pt") and "/" not in name)
-    return next((name for name in (*WEIGHT_FILES, *old) if name in present), None)
 
 
 def config_of(folder: Path) -> NetworkConfig:
@@ -164,17 +158,6 @@ def pin(repository: str, commit: str) -> str:
     A ref of our own: `main` moves when other tools, or other checkpoints, fetch other files of a newer commit.
     """
     return f"gliner/{repository.replace('/', '--')}/{commit}"
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file of a checkpoint. Raises CheckpointError."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path} cannot be read as JSON: {error}.", "Fetch it again: gliner pull NAME") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds a {type(content).__name__}; an object was expected.")
-    return content
 
 
 @dataclass(frozen=True)

@@ -18,16 +18,15 @@ import torch
 from tokenizers import AddedToken, Tokenizer
 from torch import Tensor
 
-from gliner_cli.checkpoint.hub import Located
+from gliner_cli.checkpoint.cache import Located
+from gliner_cli.checkpoint.files import CONFIG_FILE, WEIGHT_FILES, read_json
 from gliner_cli.checkpoint.tokenizer import FILES as TOKENIZER_FILES
 from gliner_cli.checkpoint.tokenizer import has_tokenizer, load_tokenizer, piece_limit
-from gliner_cli.checkpoint.weights import FILES as WEIGHT_FILES
 from gliner_cli.checkpoint.weights import fill, published_weights, read_weights, weight_file
 from gliner_cli.errors import CheckpointError
 from gliner_cli.network.config import NetworkConfig, refuse_unsupported
 from gliner_cli.network.gliner import Gliner, gliner, lstm_layers
 
-CONFIG_FILE = "gliner_config.json"
 # Absolute positions are learned up to a number; encoders with relative or rotary ones go on.
 _ABSOLUTE = {"albert", "bert", "camembert", "distilbert", "electra", "longformer", "mpnet", "roberta", "xlm-roberta"}
 _EMBEDDINGS = (
@@ -51,11 +50,6 @@ class Checkpoint:
     piece_limit: int | None
     labels_tokenizer: Tokenizer | None = None
     labels_piece_limit: int | None = None
-
-
-def starter() -> Located:
-    """The small checkpoint that is installed with the package."""
-    return Located(Path(__file__).parent / "starter", None, None, "starter", None)
 
 
 def load(place: Located, dtype: torch.dtype = torch.float32) -> Checkpoint:
@@ -83,9 +77,9 @@ def read_config(folder: Path) -> NetworkConfig:
     """The network configuration of a checkpoint's folder."""
     path = folder / CONFIG_FILE
     if path.is_file():
-        return NetworkConfig.from_dict(_json(path))
+        return NetworkConfig.from_dict(read_json(path))
     if (folder / "config.json").is_file():
-        refuse_unsupported(_json(folder / "config.json"))
+        refuse_unsupported(read_json(folder / "config.json"))
     present = ", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "nothing"
     raise CheckpointError(
         f"{folder} is no GLiNER checkpoint: it has no {CONFIG_FILE} (it has {present}).",
@@ -125,7 +119,7 @@ def _backbone_config(folder: Path | None, name: str) -> Mapping[str, Any]:
             f"The checkpoint leaves its encoder's configuration to {name}, which is not on this machine.",
             "Fetch the checkpoint with everything it needs: gliner pull NAME",
         )
-    return dict(_json(folder / "config.json"))
+    return read_json(folder / "config.json")
 
 
 def _with_label_token(config: NetworkConfig, tokenizer: Tokenizer) -> NetworkConfig:
@@ -178,16 +172,6 @@ def _limit(tokenizer_home: Path, backbone: Mapping[str, Any] | None) -> int | No
         reserved = 2 if backbone["model_type"] in ("camembert", "longformer", "roberta", "xlm-roberta", "mpnet") else 0
         limits.append(int(backbone.get("max_position_embeddings", 512)) - reserved)
     return min((limit for limit in limits if limit), default=None)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}.", "Fetch it again: gliner pull NAME") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds a {type(content).__name__}; an object was expected.")
-    return content
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:

@@ -15,9 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from gliner_cli.checkpoint.cache import (
     BACKBONE_FILES,
-    CONFIG_FILE,
     LABELS,
-    WEIGHT_FILES,
     Gap,
     Located,
     cache,
@@ -27,13 +25,12 @@ from gliner_cli.checkpoint.cache import (
     is_repository,
     located,
     pin,
-    read_json,
     reference,
     split_name,
-    weights_in,
 )
 from gliner_cli.checkpoint.catalog import suggestion
 from gliner_cli.checkpoint.digests import digest_like
+from gliner_cli.checkpoint.files import CONFIG_FILE, WEIGHT_FILES, read_json, weights_in
 from gliner_cli.checkpoint.hub_errors import patiently, quiet_client, translated
 from gliner_cli.checkpoint.tokenizer import FILES as TOKENIZER_FILES
 from gliner_cli.checkpoint.tokenizer import has_tokenizer

@@ -7,13 +7,12 @@ and is tested to give the ids of SentencePiece itself. All other files are left 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from gliner_cli.checkpoint.files import read_json
 from gliner_cli.errors import CheckpointError
 
 FILES = (
@@ -47,7 +46,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 def piece_limit(folder: Path) -> int | None:
     """The most pieces the tokenizer's own settings allow, special ones included; None where there is no limit."""
     path = folder / "tokenizer_config.json"
-    limit = _json(path).get("model_max_length") if path.is_file() else None
+    limit = read_json(path).get("model_max_length") if path.is_file() else None
     return int(limit) if isinstance(limit, int | float) and limit < _UNLIMITED else None
 
 
@@ -65,16 +64,9 @@ def _from_transformers(folder: Path) -> Tokenizer:
     return tokenizer
 
 
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}.", "Fetch it again: gliner pull NAME") from error
-
-
 def _added_tokens(folder: Path) -> dict[str, int]:
     path = folder / "added_tokens.json"
-    return dict(_json(path)) if path.is_file() else {}
+    return read_json(path) if path.is_file() else {}
 
 
 # --- SentencePiece -------------------------------------------------------------------------------------------------

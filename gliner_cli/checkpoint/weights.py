@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from gliner_cli.checkpoint.files import WEIGHT_FILES, files_of, weights_in
 from gliner_cli.errors import CheckpointError
 
 #            published                                 ours
@@ -39,16 +40,14 @@ _UNUSED = re.compile(
 )
 _COMPILED = "_orig_mod."
 
-FILES = ("model.safetensors", "pytorch_model.bin")
-
 
 def weight_file(folder: Path) -> Path:
-    """The file of a folder that holds the weights: safetensors, then .bin, then a single v0 `.pt`."""
-    for path in (*(folder / name for name in FILES), *sorted(folder.glob("*.pt"))):
-        if path.is_file():
-            return path
-    looked = ", ".join((*FILES, "*.pt"))
-    raise CheckpointError(f"{folder} has no weights; looked for {looked}.", "Fetch it again: gliner pull NAME")
+    """The file of a folder that holds the weights. Raises CheckpointError if there is none."""
+    name = weights_in(files_of(folder))
+    if name is None:
+        looked = ", ".join((*WEIGHT_FILES, "*.pt"))
+        raise CheckpointError(f"{folder} has no weights; looked for {looked}.", "Fetch it again: gliner pull NAME")
+    return folder / name
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

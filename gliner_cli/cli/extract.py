@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gliner_cli.cli.console import note, progress, say
-from gliner_cli.errors import GlinerError, InputError, LabelError
+from gliner_cli.errors import GlinerError, InputError
 from gliner_cli.options import Choice, Computing, Extraction, Reading, Writing
 from gliner_cli.types import Document
 
@@ -81,8 +81,6 @@ def extract(
 def _asked(arguments: list[str], file: Path | None) -> Labels:
     from gliner_cli.text import labels
 
-    if not arguments and file is None:
-        raise LabelError("No labels were given.", "Name what to look for, for example: -l person -l drug")
     parts = [labels.parsed(arguments)] if arguments else []
     return labels.merged(*parts, *([labels.from_file(file)] if file else []))
 
@@ -90,9 +88,7 @@ def _asked(arguments: list[str], file: Path | None) -> Labels:
 def _sources(given: list[str] | None) -> list[str]:
     if given:
         return given
-    if sys.stdin is None or sys.stdin.closed:
-        raise InputError("Standard input is closed and no files were given.", "gliner extract FILE -l person")
-    if sys.stdin.isatty():
+    if sys.stdin and not sys.stdin.closed and sys.stdin.isatty():
         raise InputError(
             "No files were given.", "gliner extract FILE -l person, or: cat FILE | gliner extract -l person"
         )
@@ -123,12 +119,10 @@ def _say_what_helps(asked: Labels, extractor: Extractor, choice: Choice, extract
         note(
             f"labels are read for their meaning: words find much more than {', '.join(short)} (say 'person', not 'PER')"
         )
-    prompts = extractor.plan(asked, extraction).prompts
-    if len(prompts) > 1:
+    parts = extractor.parts(asked, extraction)
+    if parts > 1:
         trained = extractor.checkpoint.config.max_types
-        note(
-            f"{len(asked)} labels are asked in {len(prompts)} parts (the checkpoint was trained with {trained} at once)"
-        )
+        note(f"{len(asked)} labels are asked in {parts} parts (the checkpoint was trained with {trained} at once)")
 
 
 def _counted(documents: Iterable[Document], found: Counter[str]) -> Iterator[Document]:
@@ -143,7 +137,7 @@ def _for_people(writing: Writing) -> bool:
 
 
 def _write(documents: Iterator[Document], write: Writer, writing: Writing, extraction: Extraction) -> None:
-    from gliner_cli.formats.output import opened
+    from gliner_cli.formats.output import opened, partial
 
     if _for_people(writing):
         from rich.console import Console
@@ -156,7 +150,7 @@ def _write(documents: Iterator[Document], write: Writer, writing: Writing, extra
         with opened(writing.output) as stream:
             write(documents, stream, extraction.words)
     except KeyboardInterrupt:
-        note("interrupted" + (f"; what was done is in {writing.output}.partial" if writing.output else ""))
+        note("interrupted" + (f"; what was done is in {partial(writing.output)}" if writing.output else ""))
         raise
 
 

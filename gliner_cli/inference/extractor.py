@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from gliner_cli.checkpoint.folder import Checkpoint, starter
+from gliner_cli.checkpoint.cache import located, starter
+from gliner_cli.checkpoint.folder import Checkpoint
 from gliner_cli.checkpoint.folder import load as load_checkpoint
-from gliner_cli.checkpoint.hub import located
 from gliner_cli.errors import LabelError
 from gliner_cli.inference.pipeline import Counts, Plan, extracted
 from gliner_cli.inference.prompt import PieceMaker, label_rows, room
@@ -54,6 +54,10 @@ class Extractor:
         """
         plan = self.plan(labels(asked), replace(extraction or Extraction(), **options))
         return extracted(documents, plan, self._maker, self.backend, self.checkpoint.network.head, counts)
+
+    def parts(self, asked: Labels, options: Extraction) -> int:
+        """In how many prompts these labels are asked."""
+        return len(self._maker.prompts(asked, options.labels_at_once))
 
     def plan(self, asked: Labels, options: Extraction) -> Plan:
         """How these labels are asked, and how documents are cut for them."""

@@ -56,18 +56,13 @@ class SpanHead(nn.Module):
 
         In the order of row, start, width, label, as the reference's `torch.where` has them.
         """
-        return propose(logits, thresholds)
-
-
-def propose(logits: Tensor, thresholds: Tensor) -> Candidates:
-    """Candidates of span logits; see `SpanHead.propose`."""
-    # Nearly everything is far below; the sigmoid is taken only of what is near or above, and compared exactly.
-    near = torch.logit(thresholds.double(), eps=1e-12).float() - 1e-3
-    row, start, wider, label = (logits > near).nonzero(as_tuple=True)
-    score = torch.sigmoid(logits[row, start, wider, label].float())
-    kept = score > thresholds[label]
-    row, start, wider, label, score = (values[kept] for values in (row, start, wider, label, score))
-    return Candidates(row, start, start + wider + 1, label, score)
+        # Nearly everything is far below; the sigmoid is taken only of what is near or above, and compared exactly.
+        near = torch.logit(thresholds.double(), eps=1e-12).float() - 1e-3
+        row, start, wider, label = (logits > near).nonzero(as_tuple=True)
+        score = torch.sigmoid(logits[row, start, wider, label].float())
+        kept = score > thresholds[label]
+        row, start, wider, label, score = (values[kept] for values in (row, start, wider, label, score))
+        return Candidates(row, start, start + wider + 1, label, score)
 
 
 def _inside(logits: Tensor, counts: Tensor) -> Tensor:

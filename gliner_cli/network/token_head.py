@@ -48,32 +48,28 @@ class TokenHead(nn.Module):
         """The candidates in logits (B, W, C, 3), given the threshold of each label (C,).
 
         As in the reference since 0.2.17: start and end above the threshold, every word between (and both ends) inside
-        by at least the threshold; the score is the least of all of these.
+        by at least the threshold; the score is the least of all of these. All spans grow a word at a time, so the work
+        is theirs and not that of all pairs of a start and an end.
         """
-        return propose(logits, thresholds)
-
-
-def propose(logits: Tensor, thresholds: Tensor) -> Candidates:
-    """Candidates of token logits; see `TokenHead.propose`. Grows all spans a word at a time, so the work is theirs."""
-    scores = torch.sigmoid(logits.float())
-    length = scores.shape[1]
-    starts, ends = scores[..., 0], scores[..., 1]
-    inside = torch.where(scores[..., 2] >= thresholds, scores[..., 2], -1.0)
-    row, start, label = (starts > thresholds).nonzero(as_tuple=True)
-    least = starts[row, start, label]
-    found: list[tuple[Tensor, ...]] = []
-    last = start.clone()
-    while len(row):
-        least = torch.minimum(least, inside[row, last, label])
-        alive = least >= 0
-        row, start, label, last, least = (values[alive] for values in (row, start, label, last, least))
-        end = ends[row, last, label]
-        closing = end > thresholds[label]
-        score = torch.minimum(least, end)
-        found.append(tuple(values[closing] for values in (row, start, last + 1, label, score)))
-        last = last + 1
-        within = last < length
-        row, start, label, last, least = (values[within] for values in (row, start, label, last, least))
-    if not found:
-        return Candidates(row, start, start, label, least)
-    return Candidates(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+        scores = torch.sigmoid(logits.float())
+        length = scores.shape[1]
+        starts, ends = scores[..., 0], scores[..., 1]
+        inside = torch.where(scores[..., 2] >= thresholds, scores[..., 2], -1.0)
+        row, start, label = (starts > thresholds).nonzero(as_tuple=True)
+        least = starts[row, start, label]
+        found: list[tuple[Tensor, ...]] = []
+        last = start.clone()
+        while len(row):
+            least = torch.minimum(least, inside[row, last, label])
+            alive = least >= 0
+            row, start, label, last, least = (values[alive] for values in (row, start, label, last, least))
+            end = ends[row, last, label]
+            closing = end > thresholds[label]
+            score = torch.minimum(least, end)
+            found.append(tuple(values[closing] for values in (row, start, last + 1, label, score)))
+            last = last + 1
+            within = last < length
+            row, start, label, last, least = (values[within] for values in (row, start, label, last, least))
+        if not found:
+            return Candidates(row, start, start, label, least)
+        return Candidates(*(torch.cat(parts) for parts in zip(*found, strict=True)))

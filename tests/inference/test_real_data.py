@@ -11,7 +11,7 @@ import time
 import pytest
 
 import gliner_cli
-from gliner_cli.checkpoint.folder import starter
+from gliner_cli.checkpoint.cache import starter
 from gliner_cli.types import Document
 
 pytestmark = pytest.mark.slow
