@@ -8,6 +8,7 @@ GlinerError
 │   └── UnsupportedError   a checkpoint of a kind we recognise and do not run
 ├── HubError           the hub does not answer, or answers no
 ├── DeviceError        the asked-for device or precision is not there
+├── TrainingError      training cannot begin, or cannot go on
 └── MissingExtraError  an optional part of the package is not installed
 
 The core raises these; `cli/app.py` alone catches them, prints `message` and `hint`, and exits 1.
@@ -54,6 +55,10 @@ class HubError(GlinerError):
 
 class DeviceError(GlinerError):
     """The asked-for device or precision is not there."""
+
+
+class TrainingError(GlinerError):
+    """Training cannot begin, or cannot go on."""
 
 
 class MissingExtraError(GlinerError):

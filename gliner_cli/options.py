@@ -16,6 +16,11 @@ Unit = Literal["file", "paragraph", "line"]
 WordRule = Literal["auto", "whitespace", "char"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
+Schedule = Literal["cosine", "linear", "constant"]
+NumberFormat = Literal["auto", "fp32", "bf16", "fp16"]
+Annotation = Literal["auto", "closed", "open"]
+
+UNTUNED = 0.5  # the threshold where neither the user nor the checkpoint names one
 
 
 def option(
@@ -73,7 +78,14 @@ class Choice:
 class Extraction:
     """What counts as an entity, and how long documents are cut."""
 
-    threshold: float = option(0.5, "Scores above this count.", "-t", "--threshold", at_least=0, at_most=1)
+    threshold: float | None = option(
+        None,
+        "Scores above this count; if not given, what the checkpoint was tuned to, or 0.5.",
+        "-t",
+        "--threshold",
+        at_least=0,
+        at_most=1,
+    )
     nested: bool = option(False, "Allow entities inside entities.", "--nested")
     multi_label: bool = option(False, "Allow several labels on the same words.", "--multi-label")
     words: WordRule = option(
@@ -94,3 +106,131 @@ class Computing:
     precision: Precision = option("fp32", "Number format of the computation.")
     threads: int | None = option(None, "Processor threads; all cores if not given.", at_least=1)
     batch_tokens: int = option(4096, "Most pieces computed at once, padding included.", at_least=1)
+
+
+@dataclass(frozen=True)
+class Benching:
+    """On what quality and speed are measured."""
+
+    suite: list[str] | None = option(
+        None, "small (built in), ood, ner20, multiconer, or the name of a set; again for more.", "--suite"
+    )
+    data: list[str] | None = option(
+        None, "Gold data of your own: a file or folder in any format that can be read; again for more."
+    )
+    data_dir: Path | None = option(None, "Folder with the suites' files, if they are not in the cache (gliner pull).")
+    limit: int | None = option(None, "Only so many documents of each set, evenly chosen.", at_least=1)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What is timed, and how often."""
+
+    speed: bool = option(False, "Only speed, no scores.", "--speed")
+    quality: bool = option(False, "Only scores, no speed.", "--quality")
+    repeat: int = option(5, "Timed runs of each system, in turn: A B A B.", at_least=1)
+    warm_up: int = option(1, "Runs of each system before the timed ones.", at_least=0)
+    timed: int = option(100, "Most documents of each set that are timed, evenly chosen.", at_least=1)
+    sweep: str | None = option(
+        None, "How cost grows: 'labels=1,5,25,100 words=32,128,512,4096 batch-tokens=1024,4096'."
+    )
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """With what."""
+
+    against: list[str] | None = option(
+        None,
+        "Another system: gliner, gliner-onnx, gliner2, fast-gliner, spacy:MODEL, openai:MODEL, or answers made "
+        "elsewhere as FILE.jsonl; again for more.",
+    )
+    python: Path | None = option(None, "The Python that has it installed, if not this one.")
+    endpoint: str | None = option(None, "Address of an OpenAI-compatible service, up to and with /v1.")
+    key_env: str = option("OPENAI_API_KEY", "Variable of the environment that holds the service's key.")
+    prompt: Literal["json", "uniner"] = option(
+        "json", "One question for all labels that is answered as JSON, or UniNER's question for each label."
+    )
+    price: str | None = option(None, "What a million tokens cost: in=0.15,out=0.60")
+    budget: float | None = option(None, "Money after which nothing more is asked.", at_least=0)
+    hourly_price: float | None = option(None, "What this machine costs an hour.", at_least=0)
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """What is left behind."""
+
+    report: Path | None = option(None, "Folder for report.json, report.md and report.html.")
+    json: Path | None = option(None, "File for the JSON alone.")
+    resume: bool = option(False, "Keep what the report there has already; do the rest.", "--resume")
+    compare: tuple[Path, Path] | None = option(
+        None, "Two such JSON reports: the second against the first, with significance. Nothing is measured."
+    )
+    fail_under: list[str] | None = option(
+        None, "F1=0.35, P=…, R=… or words/s=2000: exit 1 if ours has less; again for more."
+    )
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What the network is asked while it learns. Shares and probabilities are from 0 to 1."""
+
+    negatives: float = option(0.5, "Average share of types asked that are not in the text.", at_least=0, at_most=0.95)
+    drop: float = option(0.3, "How often some of the types in a text are not asked.", at_least=0, at_most=1)
+    max_types: int | None = option(None, "Most types asked at once; the checkpoint's own if not given.", at_least=1)
+    annotation: Annotation = option(
+        "auto",
+        "closed: what is not marked is none of the data's types; open: texts are marked for their own types only. "
+        "auto: closed up to 200 types. A document's own 'labels' or 'negatives' go before.",
+    )
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How the weights change. What is not given depends on the size of the data, and is printed."""
+
+    steps: int | None = option(None, "Updates of the weights.", at_least=1)
+    minutes: float | None = option(None, "End after so many minutes; the learning rate is down by then.", at_least=0)
+    batch: int | None = option(None, "Texts in one update.", at_least=1)
+    encoder_rate: float | None = option(None, "Learning rate of the encoder.", at_least=0)
+    head_rate: float | None = option(None, "Learning rate of everything else.", at_least=0)
+    schedule: Schedule = option("cosine", "How the learning rate falls after warming up.")
+    warmup: float = option(0.1, "Share of the run in which the learning rate rises.", at_least=0, at_most=1)
+    weight_decay: float = option(0.01, "Weight decay; none of norms and biases.", at_least=0)
+    clip: float = option(1.0, "Longest gradient, by its norm; 0: any.", at_least=0)
+    positive_weight: float = option(3.0, "Weight in the loss of what is there over what is not.", at_least=0)
+    focus: float = option(1.0, "Gamma of the focal loss; 0: plain cross-entropy.", "--focal-gamma", at_least=0)
+    freeze: str | None = option(None, "What does not learn: encoder, embeddings, or layers:N (the first N).")
+    lora: int | None = option(
+        None, "Learn low-rank adapters of this rank in the encoder, merged at the end.", at_least=1
+    )
+    checkpointing: bool = option(
+        False, "Compute the encoder's layers twice to save memory.", "--gradient-checkpointing"
+    )
+    micro_tokens: int = option(6144, "Most pieces computed at once, padding included.", at_least=1)
+    number_format: NumberFormat = option(
+        "auto", "auto: bf16 where the device multiplies it faster, otherwise fp32.", "--precision"
+    )
+    device: Device = option("auto", "Where to compute.")
+    threads: int | None = option(None, "Processor threads; all cores if not given.", at_least=1)
+    seed: int = option(0, "Number that all chance comes from.")
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """What is learned from, where the result goes, and when it is good enough."""
+
+    output: Path = option(Path("finetuned"), "Folder for the checkpoint.", "-o", "--output")
+    dev: list[str] | None = option(None, "Data to choose the best state by; a part of the training data if not given.")
+    from_backbone: str | None = option(None, "Begin with a bare encoder (a folder or hub id) instead of a checkpoint.")
+    keep: list[str] | None = option(
+        None,
+        "Other data to go on learning, so that it is not forgotten; plain text is labelled by the checkpoint first.",
+    )
+    keep_share: float = option(0.3, "Share of --keep in each update.", at_least=0, at_most=0.9)
+    evaluations: int = option(10, "How often the dev data is measured.", at_least=1)
+    patience: int = option(4, "Measurements without a better one before learning ends; 0: never.", at_least=0)
+    save_every: float = option(120.0, "Seconds between states that --resume can go on from.", at_least=0)
+    untuned: bool = option(False, "Leave the threshold at 0.5; otherwise each label gets its own by the dev data.")
+    half: bool = option(False, "Store the weights in 16 bits: half the size.")
+    track: list[str] | None = option(None, "Also tell a tracker: tensorboard, wandb.")

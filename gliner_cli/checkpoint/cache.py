@@ -6,6 +6,7 @@ repositories beside it.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,19 @@ def located(name: str, revision: str | None = None) -> Located:
         message = f"{asked} is on this machine only in part; missing: {', '.join(lacking)}."
         raise HubError(message, f"Fetch the rest: gliner pull {asked}")
     return place
+
+
+def backbone_folder(name: str, revision: str | None = None) -> Path:
+    """A bare encoder on this machine: a folder, or a repository of the hub that some tool has fetched before.
+
+    Raises HubError, whose hint is what to type.
+    """
+    if os.path.isdir(name):
+        return Path(name)
+    folder = _snapshot(name, revision or "main", ("config.json",)) if is_repository(name) else None
+    if folder is None:
+        raise HubError(f"The backbone {name} is not on this machine.", f"Fetch it once: hf download {name}")
+    return folder
 
 
 def split_name(name: str, revision: str | None) -> tuple[str, str | None]:

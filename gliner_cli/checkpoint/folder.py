@@ -61,15 +61,15 @@ def load(place: Located, dtype: torch.dtype = torch.float32) -> Checkpoint:
     homes = tokenizer_homes(place, config)
     tokenizer = load_tokenizer(homes[0])
     weights = read_weights(weight_file(place.folder))
-    config = _sized(_with_label_token(config, tokenizer), tokenizer, weights)
+    config = _sized(with_label_token(config, tokenizer), tokenizer, weights)
     with torch.device("meta"):
         network = gliner(config, lstm_layers(weights))
     fill(network, weights, dtype)
-    limit = _limit(homes[0], config.backbone)
+    limit = longest_input(homes[0], config.backbone)
     found = Checkpoint(place.name, place.folder, config, network.eval(), tokenizer, limit)
     if len(homes) == 1:
         return found
-    labels_limit = _limit(homes[1], config.labels_backbone)
+    labels_limit = longest_input(homes[1], config.labels_backbone)
     return replace(found, labels_tokenizer=load_tokenizer(homes[1]), labels_piece_limit=labels_limit)
 
 
@@ -122,7 +122,7 @@ def _backbone_config(folder: Path | None, name: str) -> Mapping[str, Any]:
     return read_json(folder / "config.json")
 
 
-def _with_label_token(config: NetworkConfig, tokenizer: Tokenizer) -> NetworkConfig:
+def with_label_token(config: NetworkConfig, tokenizer: Tokenizer) -> NetworkConfig:
     """The configuration with the number of its label marker, the markers being added where the tokenizer lacks them.
 
     Published checkpoints add `[FLERT]`, `<<ENT>>`, `<<SEP>>` in this order, the newer ones without `[FLERT]`; the
@@ -165,7 +165,7 @@ def _resized(backbone: Mapping[str, Any] | None, rows: int | None) -> Mapping[st
     return {**backbone, "vocab_size": rows} if backbone and rows else backbone
 
 
-def _limit(tokenizer_home: Path, backbone: Mapping[str, Any] | None) -> int | None:
+def longest_input(tokenizer_home: Path, backbone: Mapping[str, Any] | None) -> int | None:
     """The longest input: the tokenizer's limit, or the number of learned positions, whichever is less."""
     limits = [piece_limit(tokenizer_home)]
     if backbone and backbone["model_type"] in _ABSOLUTE:

@@ -15,7 +15,7 @@ from gliner_cli.errors import LabelError
 from gliner_cli.inference.pipeline import Counts, Plan, extracted
 from gliner_cli.inference.prompt import PieceMaker, label_rows, room
 from gliner_cli.inference.torch_backend import TorchBackend
-from gliner_cli.options import Choice, Computing, Extraction
+from gliner_cli.options import UNTUNED, Choice, Computing, Extraction
 from gliner_cli.text.labels import Labels, labels
 from gliner_cli.types import Document, Entity
 
@@ -61,6 +61,7 @@ class Extractor:
 
     def plan(self, asked: Labels, options: Extraction) -> Plan:
         """How these labels are asked, and how documents are cut for them."""
+        asked = asked.with_thresholds(self._threshold(name, options) for name in asked.names)
         prompts = self._maker.prompts(asked, options.labels_at_once)
         config = self.checkpoint.config
         whole_words = _TOKEN_OVERLAP if config.head == "token" else max(2 * config.max_width, _LEAST_OVERLAP)
@@ -75,6 +76,12 @@ class Extractor:
             overlap=overlap if options.overlap is None else options.overlap,
             batch_pieces=self.computing.batch_tokens,
         )
+
+    def _threshold(self, label: str, options: Extraction) -> float:
+        """A label's threshold unless it brings its own: the user's, the one the checkpoint was tuned to, or 0.5."""
+        if options.threshold is not None:
+            return options.threshold
+        return self.checkpoint.config.thresholds.get(label, UNTUNED)
 
     def _label_vectors(self, asked: Labels) -> torch.Tensor:
         checkpoint = self.checkpoint

@@ -51,7 +51,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked, and how documents are cut for it."""
+    """What is asked, each label with its threshold, and how documents are cut for it."""
 
     labels: Labels
     prompts: Sequence[tuple[Labels, Prompt]]
@@ -65,9 +65,7 @@ class Plan:
     @property
     def thresholds(self) -> list[Tensor]:
         """The threshold of each label, for each prompt."""
-        default = self.options.threshold
-        chosen = ([default if own is None else own for own in part.thresholds] for part, _ in self.prompts)
-        return [torch.tensor(values) for values in chosen]
+        return [torch.tensor(part.thresholds, dtype=torch.float32) for part, _ in self.prompts]
 
     @property
     def label_offsets(self) -> list[int]:

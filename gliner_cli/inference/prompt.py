@@ -16,6 +16,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ LONGEST_WORD = 64
 _LONGEST_WORD_CHARACTERS = 512
 _LEAST_ROOM = 32
 _BLOCK = 2048
+_LABELS_KEPT = 100_000  # training asks for the same labels again and again, always in another order
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,10 @@ class WordPieces:
         read = ends - 1 if self._maker.last_piece else begins
         return ids, np.where(ends > begins, read, -1)
 
+    def text(self, first: int, stop: int) -> str:
+        """The document's text from word `first` to word `stop`."""
+        return self._text[self._words.starts[first] : self._words.ends[stop - 1]] if stop > first else ""
+
     def upto(self, stop: int) -> None:
         """Tokenize as far as word `stop`, a block at a time."""
         while (done := len(self._offsets) - 1) < min(stop, len(self._words)):
@@ -113,6 +119,9 @@ class PieceMaker:
         self._tokenizer = checkpoint.tokenizer
         self._before, self._behind = _template(checkpoint.tokenizer)
         self._reserved = np.array(sorted(_added(checkpoint.tokenizer)), np.int64)
+        separator = checkpoint.tokenizer.token_to_id(self.config.sep_token)
+        self._separators = self._ids(self.config.sep_token) if separator is None else [separator]
+        self._asking = lru_cache(_LABELS_KEPT)(self._marked)
 
     def pieces(self, words: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The pieces of all words (N,), and where each word's begin and the last one's end (words + 1,)."""
@@ -132,6 +141,9 @@ class PieceMaker:
             ids = [number for character in word for number in self._ids(character)]
         return ids[:LONGEST_WORD]
 
+    def _marked(self, label: str) -> list[int]:
+        return [self.config.class_token_index, *self._literal(label)]
+
     def _ids(self, word: str) -> list[int]:
         return list(self._encode([word]).ids)
 
@@ -150,11 +162,10 @@ class PieceMaker:
         too long by itself.
         """
         if self.config.labels == "encoder":
-            nowhere = np.empty(0, np.int64)
-            return [(labels, Prompt(self._before, self._behind, nowhere))]
+            return [(labels, self.prompt(labels.asked))]
         size = min(len(labels), at_once or self.config.max_types)
         while True:
-            made = [(part, self._prompt(part.asked)) for part in labels.chunks(size)]
+            made = [(part, self.prompt(part.asked)) for part in labels.chunks(size)]
             longest = max(made, key=lambda one: len(one[1]))
             if len(longest[1]) <= self.longest_row // 2:
                 return made
@@ -166,13 +177,13 @@ class PieceMaker:
                 )
             size = -(-size // 2)
 
-    def _prompt(self, asked: Sequence[str]) -> Prompt:
-        marker = self.config.class_token_index
-        parts = [[marker, *self._literal(label)] for label in asked]
+    def prompt(self, asked: Sequence[str]) -> Prompt:
+        """One prompt that asks for all these labels; nothing but the row's two ends where labels have an encoder."""
+        if self.config.labels == "encoder":
+            return Prompt(self._before, self._behind, np.empty(0, np.int64))
+        parts = [self._asking(label) for label in asked]
         sizes = np.cumsum([len(self._before), *map(len, parts)])
-        separator = self._tokenizer.token_to_id(self.config.sep_token)
-        separators = self._ids(self.config.sep_token) if separator is None else [separator]
-        before = np.concatenate([self._before, *parts, separators]).astype(np.int64)
+        before = np.concatenate([self._before, *parts, self._separators]).astype(np.int64)
         label_at = sizes[:-1] + (0 if self.config.embed_ent_token else 1)
         return Prompt(before, self._behind, label_at.astype(np.int64))
 

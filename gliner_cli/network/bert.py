@@ -5,7 +5,7 @@ The starter checkpoint runs on it without transformers being imported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gliner_cli.network.dropout import dropout
 from gliner_cli.network.transformer import ACTIVATIONS, Layers, Projections, Run, packed, padded, positions
 
 # transformers' BertConfig
@@ -60,7 +61,7 @@ class Embeddings(nn.Module):
 
     def forward(self, ids: Tensor, places: Tensor) -> Tensor:
         x = self.word_embeddings(ids) + self.position_embeddings(places) + self.token_type_embeddings.weight[0]
-        return functional.dropout(self.LayerNorm(x), self.dropout, self.training)
+        return dropout(self.LayerNorm(x), self.dropout, self.training)
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,14 @@ class ScaledDotProduct:
 
     def __call__(self, projections: Projections, x: Tensor, rows: list[Run], training: bool) -> Tensor:
         projected = projections(x)
-        dropout = self.dropout if training else 0.0
-        out = [self._row(projected[first : first + n * size], n, size, dropout) for first, n, size in rows]
+        attend = self._dropping if training and self.dropout else functional.scaled_dot_product_attention
+        out = [self._row(projected[first : first + n * size], n, size, attend) for first, n, size in rows]
         return out[0] if len(out) == 1 else torch.cat(out)
 
-    def _row(self, projected: Tensor, n: int, length: int, dropout: float) -> Tensor:
+    def _row(self, projected: Tensor, n: int, length: int, attend: Callable[..., Tensor]) -> Tensor:
         q, k, v = projected.view(n, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        y = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
-        return y.transpose(1, 2).reshape(n * length, -1)
+        return attend(q, k, v).transpose(1, 2).reshape(n * length, -1)
+
+    def _dropping(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        weights = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1)
+        return dropout(weights, self.dropout, True).to(v.dtype) @ v

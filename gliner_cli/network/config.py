@@ -53,6 +53,12 @@ class NetworkConfig:
     published: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
+    def thresholds(self) -> Mapping[str, float]:
+        """The threshold that each label was tuned to when the checkpoint was trained (our own addition to the file)."""
+        stored = self.published.get("thresholds")
+        return {str(k): float(v) for k, v in stored.items()} if isinstance(stored, Mapping) else {}
+
+    @property
     def kind(self) -> str:
         """The kind in words, as people read it: "uni-encoder span (markerV0)"."""
         encoder = "uni-encoder" if self.labels == "prompt" else "bi-encoder"

@@ -20,8 +20,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from gliner_cli.network.dropout import dropout
 from gliner_cli.network.transformer import ACTIVATIONS, Layers, Projections, Run, packed, padded, positions
 
 # transformers' DebertaV2Config
@@ -76,7 +76,7 @@ class Deberta(nn.Module):
         assert isinstance(weight, Tensor)  # noqa: S101
         if hasattr(self.encoder, "LayerNorm"):
             weight = self.encoder.get_submodule("LayerNorm")(weight)
-        return functional.dropout(weight, self.config["hidden_dropout_prob"], self.training)
+        return dropout(weight, self.config["hidden_dropout_prob"], self.training)
 
 
 class Embeddings(nn.Module):
@@ -99,7 +99,7 @@ class Embeddings(nn.Module):
             x = x + self.position_embeddings(places)
         if hasattr(self, "token_type_embeddings"):
             x = x + self.token_type_embeddings.weight[0]
-        return functional.dropout(self.LayerNorm(x), self.dropout, self.training)
+        return dropout(self.LayerNorm(x), self.dropout, self.training)
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,6 @@ class Disentangled:
 
     def __call__(self, projections: Projections, x: Tensor, rows: list[Run], training: bool) -> Tensor:
         projected = projections(x)
-        dropout = self.dropout if training else 0.0
         queries, keys, _ = self._by_heads(projections.constant(self.relative) * self.scale).unbind(0)
         out = []
         for first, n, length in rows:
@@ -168,14 +167,14 @@ class Disentangled:
             at_once = max(1, _SCORES_AT_ONCE // (self.heads * length * 2 * length))
             for row in range(0, n, at_once):
                 own = projected[first + row * length : first + min(row + at_once, n) * length]
-                out.append(self._rows(self._by_heads(own), length, tables, dropout))
+                out.append(self._rows(self._by_heads(own), length, tables, training))
         return out[0] if len(out) == 1 else torch.cat(out)
 
     def _by_heads(self, projected: Tensor) -> Tensor:
         """(N, 3 D) as queries, keys, values (3, heads, N, d)."""
         return projected.view(len(projected), 3, self.heads, -1).permute(1, 2, 0, 3)
 
-    def _rows(self, projected: Tensor, length: int, tables: tuple[Tensor, Tensor], dropout: float) -> Tensor:
+    def _rows(self, projected: Tensor, length: int, tables: tuple[Tensor, Tensor], training: bool) -> Tensor:
         """Attention over rows of one length: (3, heads, n L, d) -> (n L, D); the tables are (heads, d, 2 L - 1)."""
         q, k, v = projected.contiguous()
         keys_of, queries_of = tables
@@ -187,7 +186,7 @@ class Disentangled:
             scores = torch.bmm(*by_content) * self.scale
         if "p2c" in self.kinds:
             scores += _by_distance(torch.bmm(k, queries_of), length).transpose(1, 2)
-        weights = functional.dropout(scores.softmax(-1), dropout)
+        weights = dropout(scores.softmax(-1), self.dropout, training)
         return torch.bmm(weights, v.view(block)).view(v.shape).transpose(0, 1).flatten(1)
 
 

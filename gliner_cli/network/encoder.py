@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gliner_cli.errors import UnsupportedError
 from gliner_cli.network import bert, deberta
+from gliner_cli.network.transformer import Layers
 
 # Encoders of transformers that are known to do what GLiNER needs: one state for every piece, both directions.
 FROM_TRANSFORMERS = {
@@ -60,6 +61,9 @@ class FromTransformers(nn.Module):
         output = self._whole[0](input_ids=pieces, attention_mask=mask, output_hidden_states=every_layer)
         return list(output.hidden_states[1:]) if every_layer else [output.last_hidden_state]
 
+    def save_memory(self) -> None:
+        self._whole[0].gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
+
     def train(self, mode: bool = True) -> FromTransformers:
         self._whole[0].train(mode)
         return super().train(mode)
@@ -90,6 +94,14 @@ class TextEncoder(nn.Module):
             self.fuser = LayerFusion(config.get("num_hidden_layers") or config["num_layers"], own_size)
         if own_size != hidden_size:
             self.projection = nn.Linear(own_size, hidden_size)
+
+    def save_memory(self) -> None:
+        """Compute the backbone's layers a second time in the backward pass instead of remembering what they gave."""
+        for part in self.backbone.modules():
+            if isinstance(part, Layers):
+                part.recompute = True
+        if isinstance(self.backbone, FromTransformers):
+            self.backbone.save_memory()
 
     def forward(self, pieces: Tensor, counts: Tensor) -> Tensor:
         fused = hasattr(self, "fuser")

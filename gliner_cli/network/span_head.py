@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gliner_cli.network.dropout import Dropout
 from gliner_cli.network.tensors import Candidates
 
 # Floats of relu(u + v) held at once: small enough to stay in a core's cache between its making and its use.
@@ -35,7 +36,7 @@ _AT_ONCE = 1 << 18
 def projection(size: int, dropout: float, out: int | None = None, factor: int = 4) -> nn.Sequential:
     """The published two-layer perceptron: size -> factor * out -> out (keys `0` and `3`)."""
     out = out or size
-    return nn.Sequential(nn.Linear(size, factor * out), nn.ReLU(), nn.Dropout(dropout), nn.Linear(factor * out, out))
+    return nn.Sequential(nn.Linear(size, factor * out), nn.ReLU(), Dropout(dropout), nn.Linear(factor * out, out))
 
 
 class SpanHead(nn.Module):
@@ -63,6 +64,21 @@ class SpanHead(nn.Module):
         kept = score > thresholds[label]
         row, start, wider, label, score = (values[kept] for values in (row, start, wider, label, score))
         return Candidates(row, start, start + wider + 1, label, score)
+
+    def targets(self, gold: Candidates, logits: Tensor) -> Tensor:
+        """What the logits (B, W, K, C) should say of the gold spans: 1 at each, 0 elsewhere.
+
+        A span wider than K has no place in them; `training.judging` tells the user of those.
+        """
+        wider = gold.stop - gold.start - 1
+        within = wider < self.width
+        target = torch.zeros_like(logits)
+        target[gold.row[within], gold.start[within], wider[within], gold.label[within]] = 1
+        return target
+
+    def answerable(self, logits: Tensor, asked: Tensor) -> Tensor:
+        """Which logits count: inside their row, and of a label the row was asked for (B, C)."""
+        return torch.isfinite(logits) & asked[:, None, None, :].to(logits.device)
 
 
 def _inside(logits: Tensor, counts: Tensor) -> Tensor:
@@ -133,7 +149,9 @@ class Folded(nn.Module):
         q = labels @ cast(Tensor, outer.weight)  # (B, C, 4 D)
         k = labels @ cast(Tensor, outer.bias)
         if torch.is_grad_enabled():
-            return _folded(u, v, q, k, self.width, dropout)
+            # Dropped from q: a hidden unit is left out for all stretches of a row at once. Each score sees what it would
+            # see otherwise, and the mask is as small as the labels are, not as large as the stretches.
+            return _folded(u, v, dropout(q), k, self.width)
         return _folded_in_place(u, v, q, k, self.width)
 
 
@@ -153,11 +171,11 @@ def _last_word(head: Folded, words: Tensor, counts: Tensor) -> Tensor:
     return head.project_context(last)  # type: ignore[no-any-return, operator]
 
 
-def _folded(u: Tensor, v: Tensor, q: Tensor, k: Tensor, width: int, dropout: Callable[[Tensor], Tensor]) -> Tensor:
+def _folded(u: Tensor, v: Tensor, q: Tensor, k: Tensor, width: int) -> Tensor:
     """relu(u_i + v_j) · q_c + k_c for all widths (B, W, K, C), in a form that gradients go through."""
     length = u.shape[1]
     v = functional.pad(v, (0, 0, 0, width - 1))
-    hidden = (dropout(torch.relu(u + v[:, w : w + length])) for w in range(width))
+    hidden = (torch.relu(u + v[:, w : w + length]) for w in range(width))
     return torch.stack([h @ q.transpose(1, 2) + k.unsqueeze(1) for h in hidden], dim=2)
 
 

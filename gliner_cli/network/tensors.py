@@ -52,6 +52,11 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.row)
 
+    def to(self, device: torch.device) -> Candidates:
+        """The same candidates on another device."""
+        values = (self.row, self.start, self.stop, self.label, self.score)
+        return Candidates(*(value.to(device) for value in values))
+
 
 def rows_at(states: Tensor, places: Tensor) -> Tensor:
     """The vectors (B, N, D) of states (B, P, D) at places (B, N); zero where a place is -1."""

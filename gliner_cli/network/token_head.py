@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gliner_cli.network.dropout import Dropout
 from gliner_cli.network.tensors import Candidates
 
 
@@ -24,9 +25,7 @@ class TokenHead(nn.Module):
         super().__init__()
         self.proj_token = nn.Linear(size, 2 * size)
         self.proj_label = nn.Linear(size, 2 * size)
-        self.out_mlp = nn.Sequential(
-            nn.Linear(3 * size, 4 * size), nn.Dropout(dropout), nn.ReLU(), nn.Linear(4 * size, 3)
-        )
+        self.out_mlp = nn.Sequential(nn.Linear(3 * size, 4 * size), Dropout(dropout), nn.ReLU(), nn.Linear(4 * size, 3))
 
     def forward(self, words: Tensor, counts: Tensor, labels: Tensor) -> Tensor:
         word, word_factor = self.proj_token(words).chunk(2, dim=-1)
@@ -73,3 +72,21 @@ class TokenHead(nn.Module):
         if not found:
             return Candidates(row, start, start, label, least)
         return Candidates(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+    def targets(self, gold: Candidates, logits: Tensor) -> Tensor:
+        """What the logits (B, W, C, 3) should say of the gold spans: 1 at a start, an end, and every word inside."""
+        target = torch.zeros_like(logits)
+        target[gold.row, gold.start, gold.label, 0] = 1
+        target[gold.row, gold.stop - 1, gold.label, 1] = 1
+        lengths = gold.stop - gold.start
+        row, label = gold.row.repeat_interleave(lengths), gold.label.repeat_interleave(lengths)
+        first = gold.start.repeat_interleave(lengths)
+        within = torch.arange(len(first), device=first.device) - (lengths.cumsum(0) - lengths).repeat_interleave(
+            lengths
+        )
+        target[row, first + within, label, 2] = 1
+        return target
+
+    def answerable(self, logits: Tensor, asked: Tensor) -> Tensor:
+        """Which logits count: inside their row, and of a label the row was asked for (B, C)."""
+        return torch.isfinite(logits) & asked[:, None, :, None].to(logits.device)

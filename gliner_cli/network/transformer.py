@@ -16,7 +16,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
+from gliner_cli.network.dropout import dropout
 from gliner_cli.network.tensors import runs
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -102,7 +104,7 @@ class Residual(nn.Module):
     def forward(self, y: Tensor, x: Tensor) -> Tensor:
         y = self.dense(y)
         if self.training:
-            return self.LayerNorm(functional.dropout(y, self.dropout) + x)  # type: ignore[no-any-return]
+            return self.LayerNorm(dropout(y, self.dropout, True) + x)  # type: ignore[no-any-return]
         return self.LayerNorm(y.add_(x) if not torch.is_grad_enabled() else y + x)  # type: ignore[no-any-return]
 
 
@@ -137,14 +139,20 @@ class Layers(nn.Module):
     def __init__(self, names: tuple[str, str, str], config: Mapping[str, Any]) -> None:
         super().__init__()
         self.layer = nn.ModuleList(Layer(names, config) for _ in range(config["num_hidden_layers"]))
+        self.recompute = False  # layers are computed a second time in the backward pass instead of being remembered
 
     def forward(self, x: Tensor, attend: Attend, counts: list[int], every_layer: bool) -> list[Tensor]:
         """The states (N, D) after the last layer, or after every layer, of rows of these lengths."""
         rows, states = runs(counts), [x]
         for layer in self.layer:
-            state = layer(states[-1], attend, rows)
+            state = self._computed(layer, states[-1], attend, rows)
             states = [*states, state] if every_layer else [state]
         return states[-len(self.layer) :]
+
+    def _computed(self, layer: nn.Module, x: Tensor, attend: Attend, rows: list[Run]) -> Tensor:
+        if self.recompute and torch.is_grad_enabled():
+            return checkpoint(layer, x, attend, rows, use_reentrant=False)  # type: ignore[no-any-return]
+        return layer(x, attend, rows)  # type: ignore[no-any-return]
 
 
 def packed(pieces: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:

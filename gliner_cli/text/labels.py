@@ -47,6 +47,11 @@ class Labels:
         cuts = [len(self) * i // count for i in range(count + 1)]
         return [self[a:b] for a, b in pairwise(cuts)]
 
+    def with_thresholds(self, otherwise: Iterable[float]) -> Labels:
+        """The same labels, each with a threshold: its own, or the one given here."""
+        pairs = zip(self.thresholds, otherwise, strict=True)
+        return Labels(self.names, self.descriptions, tuple(own if own is not None else other for own, other in pairs))
+
     def __getitem__(self, part: slice) -> Labels:
         return Labels(self.names[part], self.descriptions[part], self.thresholds[part])
 

@@ -1,0 +1,35 @@
+"""`--config FILE`: options from TOML, under the names they have on the command line, which goes before them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from gliner_cli.errors import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def configured(context: typer.Context, path: Path | None) -> Path | None:
+    """Make what a TOML file says the defaults of the command. Raises InputError for a name that is no option."""
+    if path is None:
+        return None
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path} cannot be read as TOML: {error}.", "For example: steps = 500") from error
+    values: dict[str, Any] = {name.replace("-", "_"): value for name, value in content.items()}
+    known = {parameter.name for parameter in context.command.params}
+    if unknown := sorted(values.keys() - known):
+        raise InputError(
+            f"{path} has {', '.join(unknown)}, which is no option of gliner {context.command.name}.",
+            f"Known are {', '.join(sorted(str(name) for name in known))}.",
+        )
+    context.default_map = {**(context.default_map or {}), **values}
+    return path

@@ -1,0 +1,241 @@
+"""The whole recipe: data in, a better checkpoint out. Yields what happens; who consumes it draws, and may stop it.
+
+materials -> judgement -> settings -> steps, measured on dev, the best kept -> thresholds -> folder, report
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gliner_cli.checkpoint.folder import Checkpoint
+from gliner_cli.errors import TrainingError
+from gliner_cli.inference.prompt import PieceMaker
+from gliner_cli.network import lora
+from gliner_cli.options import Annotation, Computing, Finetuning, Learning, Teaching
+from gliner_cli.training import state
+from gliner_cli.training.freezing import freeze
+from gliner_cli.training.judging import Judgement, judgement
+from gliner_cli.training.keeping import with_opinions
+from gliner_cli.training.lessons import Asked, Teacher, lesson
+from gliner_cli.training.loop import Learner, Step
+from gliner_cli.training.passages import Passage, Remark, passages
+from gliner_cli.training.state import Course
+from gliner_cli.training.trial import Trial
+from gliner_cli.types import Document
+
+# Sets with more types than this are taken as open ones: their texts are marked for some of the types only.
+CLOSED_UP_TO = 200
+# The part of the training data that becomes the dev data where none is given, and its bounds.
+_DEV_SHARE, _LEAST_DEV, _MOST_DEV = 0.15, 10, 500
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The dev data was measured after `step` updates: micro F1, and whether it is the best so far."""
+
+    step: int
+    f1: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class Materials:
+    """The data of a run: to learn from, to choose by, and to go on learning."""
+
+    train: tuple[Document, ...]
+    dev: tuple[Document, ...]
+    keep: tuple[Document, ...] = ()
+
+    @classmethod
+    def of(cls, train: Sequence[Document], dev: Sequence[Document], keep: Sequence[Document], seed: int) -> Materials:
+        """The data as given; where no dev data is, a part of the training data, drawn by the seed, is taken for it.
+
+        Raises TrainingError where there is nothing to learn from.
+        """
+        if not any(document.entities for document in train):
+            raise TrainingError(
+                f"The training data ({len(train)} documents) has no entities to learn from.",
+                'Expected {"text", "entities": [{"start", "end", "label"}]}, rows of tokens and spans, or CoNLL.',
+            )
+        if dev:
+            return cls(tuple(train), tuple(dev), tuple(keep))
+        count = min(max(round(_DEV_SHARE * len(train)), _LEAST_DEV), _MOST_DEV, len(train) // 2)
+        chosen = set(random.Random(f"{seed}/dev").sample(range(len(train)), count))  # noqa: S311
+        taken = tuple(document for number, document in enumerate(train) if number in chosen)
+        left = tuple(document for number, document in enumerate(train) if number not in chosen)
+        return cls(left, taken, tuple(keep))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All types in the training data, the most frequent first."""
+        return labels_of(self.train)
+
+
+def labels_of(documents: Sequence[Document]) -> tuple[str, ...]:
+    """The types of all entities, the most frequent first."""
+    return tuple(
+        label for label, _ in Counter(entity.label for one in documents for entity in one.entities).most_common()
+    )
+
+
+def closed(documents: Sequence[Document], annotation: Annotation) -> tuple[str, ...]:
+    """The types that all of the documents were annotated for; none where the data is open."""
+    types = labels_of(documents)
+    if annotation == "auto":
+        named = any("labels" in document.meta or "negatives" in document.meta for document in documents)
+        annotation = "open" if named or len(types) > CLOSED_UP_TO else "closed"
+    return types if annotation == "closed" else ()
+
+
+@dataclass
+class Run:
+    """One run over its materials. `learning` has no None left (see `settings.chosen`); `steps` yields what happens."""
+
+    checkpoint: Checkpoint
+    materials: Materials
+    teaching: Teaching
+    learning: Learning
+    finetuning: Finetuning
+    device: torch.device
+    judgement: Judgement = field(init=False)
+    course: Course = field(init=False)
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(self.learning.seed)
+        self.maker = PieceMaker(self.checkpoint)
+        self.closed = closed(self.materials.train, self.teaching.annotation)
+        self.teacher, self.judgement = self._taught(self.materials.train, self.closed)
+        self.keeper = self._keeper() if self.materials.keep else None
+        self.trial = Trial(self.materials.dev, self.closed)
+        network = self.checkpoint.network
+        freeze(network, self.learning.freeze)
+        if self.learning.lora:
+            lora.add(network.encoder.backbone, self.learning.lora)
+        if self.learning.checkpointing:
+            network.encoder.save_memory()
+        self.learner = Learner(network, self.learning, int(self.learning.steps or 0), self.device)
+        self.course = Course(micro_tokens=self.learning.micro_tokens)
+        self.best: dict[str, Tensor] = {}
+
+    def _keeper(self) -> Teacher:
+        documents = with_opinions(self.materials.keep, self.checkpoint, self.materials.labels)
+        return self._taught(documents, closed(documents, "auto"))[0]
+
+    def _taught(self, documents: Sequence[Document], annotated: tuple[str, ...]) -> tuple[Teacher, Judgement]:
+        remarks: list[Remark] = []
+        cut: list[Passage] = list(passages(documents, self.maker, annotated, remarks.append))
+        judged = judgement(documents, self.materials.dev, cut, remarks)
+        return Teacher(
+            [one for one in cut if one.stop > one.first], self.maker, self.teaching, self.learning.seed
+        ), judged
+
+    # --- What happens ----------------------------------------------------------------------------------------------
+
+    def events(self) -> Iterator[Step | Measured]:
+        """Learn to the end, from wherever the run is. Leaves the best weights in the network."""
+        saved = time.monotonic()
+        if not self.course.scores:
+            yield self._measured()
+        while not self._over():
+            yield self._step()
+            if self._time_to_measure():
+                yield self._measured()
+            if time.monotonic() - saved > self.finetuning.save_every:
+                self.save()
+                saved = time.monotonic()
+        if self.course.best is not None:
+            self.checkpoint.network.load_state_dict(self.best)
+        lora.merge(self.checkpoint.network)
+        self.checkpoint.network.eval()
+
+    def _over(self) -> bool:
+        worse = self.finetuning.patience and self.course.since_best >= self.finetuning.patience
+        if self.learner.finished:
+            self.course.ended = "all steps done" if self.learner.step >= self.learner.steps else "the minutes are over"
+        elif worse:
+            self.course.ended = f"no better in {self.course.since_best} measurements"
+        return bool(self.course.ended)
+
+    def _step(self) -> Step:
+        """One update. Where memory is not enough, less is computed at once from then on."""
+        groups = self._groups()
+        tokenizer = self.checkpoint.labels_tokenizer
+        lessons = [lesson(number, group, self.maker, tokenizer) for number, group in groups]
+        try:
+            done = self.learner.learn(lessons)
+        except torch.OutOfMemoryError:
+            if all(len(group) == 1 for _, group in groups):
+                raise
+            self.learner.forget_gradients()
+            self.course.micro_tokens //= 2
+            return self._step()
+        except TrainingError as error:
+            raise self._blaming(error, groups) from error
+        self.course.step, self.course.elapsed = self.learner.step, self.learner.elapsed
+        return done
+
+    def _blaming(self, error: TrainingError, groups: Sequence[tuple[int, Sequence[Asked]]]) -> TrainingError:
+        """The same error, the texts of its step in a file."""
+        path = self.folder / f"failed-step-{self.learner.step}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [{"text": one.passage.text, "asked": one.types} for _, group in groups for one in group]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return TrainingError(f"{error.message} Its texts are in {path}.", error.hint)
+
+    def _groups(self) -> Sequence[tuple[int, Sequence[Asked]]]:
+        batch, step, most = int(self.learning.batch or 1), self.learner.step, self.course.micro_tokens
+        kept = round(batch * self.finetuning.keep_share) if self.keeper else 0
+        groups = self.teacher.lessons(step, batch - kept, most)
+        if self.keeper and kept:
+            groups += self.keeper.lessons(step, kept, most)
+        return self.learner.processes.share(list(enumerate(groups)))
+
+    def _time_to_measure(self) -> bool:
+        every = max(1, math.ceil(self.learner.steps / self.finetuning.evaluations))
+        return self.learner.step % every == 0 or self.learner.finished
+
+    def _measured(self) -> Measured:
+        """Measure the dev data, in the first process; the others hear of it."""
+        processes, f1 = self.learner.processes, 0.0
+        if self.first:
+            f1 = self.trial.f1(self.trial.found(self.checkpoint, Computing(device=self.device.type)))  # type: ignore[arg-type]
+        (f1,) = processes.sum([f1])
+        best = self.course.best is None or f1 > self.course.scores[self.course.best]
+        self.course.scores[self.learner.step] = f1
+        if best:
+            self.course.best = self.learner.step
+            self.best = state.weights(self.checkpoint.network)
+        return Measured(self.learner.step, f1, best)
+
+    # --- Breaks ----------------------------------------------------------------------------------------------------
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that prints and saves."""
+        return self.learner.processes.first
+
+    @property
+    def folder(self) -> Path:
+        """Where the run keeps what it needs to go on."""
+        return self.finetuning.output / "training"
+
+    def save(self) -> None:
+        """Write the state of the run, in the first process."""
+        if self.first:
+            state.save(self.folder, self.learner, self.best, self.course)
+
+    def resume(self) -> None:
+        """Go on from the newest state; from the beginning where there is none yet."""
+        path = state.newest(self.folder)
+        if path is not None:
+            self.course, self.best = state.load(path, self.learner)

@@ -1,0 +1,50 @@
+"""From a run that has ended to a folder that is whole: the checkpoint with its card and report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+
+from gliner_cli.checkpoint.files import CONFIG_FILE
+from gliner_cli.checkpoint.folder import Checkpoint, save
+from gliner_cli.errors import OutputError
+from gliner_cli.training.card import course_picture, model_card, report_page
+from gliner_cli.training.outcome import Outcome
+
+# What a run leaves in its folder while it is not finished; anything else there is somebody else's.
+RUN_FOLDER = "training"
+
+
+def refuse_to_replace(folder: Path) -> None:
+    """Raise OutputError where the folder holds anything; `--resume` goes on with a run of its own."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        hint = f"gliner finetune --resume {folder}, or name another folder: -o FOLDER"
+        raise OutputError(f"{folder} is there already.", hint)
+
+
+def save_all(outcome: Outcome, folder: Path, base: str, half: bool) -> None:
+    """Write the checkpoint, its card, report and picture, and take the run's state away.
+
+    The configuration comes last: a folder that has one is whole.
+    """
+    made = folder / RUN_FOLDER / "checkpoint"
+    shutil.rmtree(made, ignore_errors=True)
+    save(_halved(outcome.checkpoint) if half else outcome.checkpoint, made)
+    report = outcome.report
+    (made / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (made / "report.md").write_text("# Report\n\n" + report_page(report), encoding="utf-8")
+    (made / "README.md").write_text(model_card(report, base), encoding="utf-8")
+    (made / "learning.svg").write_text(course_picture(report), encoding="utf-8")
+    for path in sorted(made.iterdir(), key=lambda path: path.name == CONFIG_FILE):
+        path.replace(folder / path.name)
+    made.rmdir()
+    for state in (folder / RUN_FOLDER).glob("state-*"):
+        state.unlink()
+
+
+def _halved(checkpoint: Checkpoint) -> Checkpoint:
+    checkpoint.network.to(torch.float16)
+    return checkpoint

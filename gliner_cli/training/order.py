@@ -1,0 +1,121 @@
+"""What a user ordered, written beside the run so that `--resume` needs to be told nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gliner_cli.checkpoint.cache import backbone_folder, located, starter
+from gliner_cli.checkpoint.folder import Checkpoint, load
+from gliner_cli.checkpoint.fresh import fresh
+from gliner_cli.errors import TrainingError
+from gliner_cli.formats.sources import Problem
+from gliner_cli.inference.torch_backend import device
+from gliner_cli.options import Choice, Finetuning, Learning, Reading, Teaching
+from gliner_cli.training.finetune import Materials, Run
+from gliner_cli.training.reading import documents
+from gliner_cli.training.settings import chosen
+from gliner_cli.types import Document
+
+ORDER_FILE = "order.json"
+
+
+@dataclass(frozen=True)
+class Order:
+    """The command: data, and every option."""
+
+    train: tuple[str, ...]
+    finetuning: Finetuning
+    learning: Learning
+    teaching: Teaching
+    choice: Choice
+    reading: Reading
+
+    def run(self, problem: Problem) -> Run:
+        """Read the data, load what to begin with, and choose what was left open."""
+        if not self.train:
+            raise TrainingError("No training data was given.", "gliner finetune train.jsonl")
+        materials = Materials.of(
+            self._read(self.train, problem),
+            self._read(self.finetuning.dev or (), problem),
+            self._read(self.finetuning.keep or (), problem),
+            self.learning.seed,
+        )
+        where = device(self.learning.device)
+        if self.learning.threads:
+            torch.set_num_threads(self.learning.threads)
+        torch.manual_seed(self.learning.seed)
+        checkpoint = self.beginning()
+        encoder = sum(parameter.numel() for parameter in checkpoint.network.encoder.backbone.parameters())
+        is_new = self.finetuning.from_backbone is not None
+        learning = chosen(self.learning, len(materials.train), encoder, is_new, where)
+        return Run(checkpoint, materials, self.teaching, learning, self.finetuning, where)
+
+    def _read(self, names: Sequence[str], problem: Problem) -> list[Document]:
+        return documents(names, self.reading, problem)
+
+    def beginning(self) -> Checkpoint:
+        """The checkpoint that the run begins with: a trained one, or a bare encoder with new heads."""
+        backbone = self.finetuning.from_backbone
+        if backbone is None:
+            return load(located(self.choice.model, self.choice.revision) if self.choice.model else starter())
+        return fresh(backbone_folder(backbone, self.choice.revision), backbone)
+
+    # --- On disk ---------------------------------------------------------------------------------------------------
+
+    def store(self, folder: Path) -> None:
+        """Write it into a run's folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {**asdict(self), "digests": self._digests()}
+        (folder / ORDER_FILE).write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
+
+    @classmethod
+    def stored(cls, output: Path) -> Order:
+        """The order of the run in an output folder. Raises TrainingError where there is none, or its data changed."""
+        path = output / "training" / ORDER_FILE
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"{output} holds no run to go on with.", "Begin one: gliner finetune TRAIN") from error
+        digests = content.pop("digests")
+        finetuning = {**content["finetuning"], "output": output}
+        order = cls(
+            tuple(content["train"]),
+            Finetuning(**finetuning),
+            Learning(**content["learning"]),
+            Teaching(**content["teaching"]),
+            Choice(**content["choice"]),
+            Reading(**content["reading"]),
+        )
+        if changed := [name for name, digest in order._digests().items() if digests.get(name) != digest]:
+            raise TrainingError(
+                f"{', '.join(changed)} is not what the run began with.", "Put the data back, or begin a new run."
+            )
+        return order
+
+    def _digests(self) -> Mapping[str, str]:
+        names = (*self.train, *(self.finetuning.dev or ()), *(self.finetuning.keep or ()))
+        return {name: _digest(Path(name)) for name in names}
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder."""
+    content = hashlib.sha256()
+    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    for file in files:
+        if file.is_file():
+            content.update(file.read_bytes())
+    return content.hexdigest()
+
+
+def summary(order: Order, run: Run) -> str:
+    """What was chosen, in a line."""
+    learning = run.learning
+    names = ("steps", "batch", "encoder_rate", "head_rate", "number_format")
+    return ", ".join(f"{name.replace('_', ' ')} {getattr(learning, name)}" for name in names)
