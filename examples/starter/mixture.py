@@ -35,18 +35,16 @@ class Corpus(NamedTuple):
     renamed: dict[str, str] = {}  # noqa: RUF012
 
 
+_ROLES = {
+    "date": "departure,check in,appointment,outbound departure,check out,dropoff,return,leaving,event,show,visit,pickup",
+    "time": "departure,appointment,outbound departure,pickup,inbound departure,event,leaving,show",
+    "city": "origin,destination,pickup",
+    "location": "from,to,event,pickup",
+}
 _SLOTS = {
-    **dict.fromkeys(
-        ("departure date", "check in date", "appointment date", "outbound departure date", "check out date", "show date",
-         "dropoff date", "return date", "leaving date", "event date", "visit date", "pickup date"), "date"),
-    **dict.fromkeys(
-        ("departure time", "appointment time", "outbound departure time", "pickup time", "inbound departure time",
-         "event time", "leaving time", "show time"), "time"),
-    **dict.fromkeys(
-        ("origin city", "destination city", "city of event", "pickup city", "origin", "destination"), "city"),
-    **dict.fromkeys(
-        ("from location", "to location", "event location", "pickup location", "where to", "venue"), "location"),
-    **dict.fromkeys(("fare", "ride fare"), "price"), "directed by": "director", "street address": "address",
+    **{f"{role} {name}": name for name, roles in _ROLES.items() for role in roles.split(",")},
+    "city of event": "city", "origin": "city", "destination": "city", "where to": "location", "venue": "location",
+    "fare": "price", "ride fare": "price", "directed by": "director", "street address": "address",
     "average rating": "rating",
 }  # fmt: skip
 _FEW_NERD = {

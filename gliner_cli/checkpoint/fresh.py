@@ -15,7 +15,6 @@ from gliner_cli.checkpoint.folder import Checkpoint, longest_input, with_label_t
 from gliner_cli.checkpoint.tokenizer import load_tokenizer
 from gliner_cli.checkpoint.weights import read_weights
 from gliner_cli.errors import CheckpointError
-from gliner_cli.network.beginning import begin_near_identity
 from gliner_cli.network.config import NetworkConfig
 from gliner_cli.network.gliner import Gliner, gliner
 
@@ -26,24 +25,27 @@ _PREFIXES = ("", "bert.", "deberta.", "roberta.", "electra.", "albert.", "model.
 def fresh(folder: Path, name: str, **fields: Any) -> Checkpoint:
     """A checkpoint with the encoder of a backbone's folder and heads that nobody has trained.
 
-    `name` is what the backbone is called, on the hub if it is there. `fields` go into `gliner_config.json`: `span_mode`,
-    `hidden_size` (the backbone's own if not given), `num_rnn_layers` (none), `max_width`, … Raises CheckpointError where
-    the folder holds no encoder.
+    `name` is what the backbone is called, on the hub if it is there. `fields` go into `gliner_config.json`:
+    `span_mode`, `hidden_size` (the backbone's own if not given), `num_rnn_layers` (none), `max_width`, … Raises
+    CheckpointError where the folder holds no encoder.
     """
     encoder = read_json(folder / "config.json")
     encoder = {name: value for name, value in encoder.items() if not name.startswith("_")}
+    # Attention without dropout is a fused kernel; the dropout of everything else regularises enough.
+    encoder |= {name: 0.0 for name in encoder if name == "attention_probs_dropout_prob"}
     size = encoder.get("hidden_size") or encoder.get("d_model") or 0
     tokenizer = load_tokenizer(folder)
     published = {"model_name": name, "name": "span level gliner", "hidden_size": size, "dropout": 0.1}
     marker = {"class_token_index": tokenizer.get_vocab_size()}
-    published |= {"span_mode": "markerV0", "num_rnn_layers": 0, "encoder_config": encoder, **marker, **fields}
+    published |= {"span_mode": "markerV0", "num_rnn_layers": 0, "encoder_config": encoder, **marker}
+    # A label is read at its own first piece, which an encoder knows, rather than at a marker that it has never seen.
+    published |= {"embed_ent_token": False, **fields}
     config = with_label_token(NetworkConfig.from_dict(published), tokenizer)
     weights = _encoder_weights(folder)
     rows = tokenizer.get_vocab_size()
     config = replace(config, backbone={**encoder, "vocab_size": rows}, vocab_size=rows)
     network = gliner(config, int(published["num_rnn_layers"]))
     _fill(network, weights)
-    begin_near_identity(network)
     return Checkpoint(name, folder, config, network.eval(), tokenizer, longest_input(folder, config.backbone))
 
 

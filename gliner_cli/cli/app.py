@@ -13,7 +13,9 @@ from typing import Annotated
 import typer
 
 from gliner_cli._version import __version__
+from gliner_cli.cli.bench import bench
 from gliner_cli.cli.extract import extract
+from gliner_cli.cli.finetune import finetune
 from gliner_cli.cli.flags import expanded
 from gliner_cli.cli.models import models_app
 from gliner_cli.cli.pull import pull
@@ -30,7 +32,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(expanded(extract))
+app.command()(expanded(finetune))
 app.command()(expanded(pull))
+app.command()(expanded(bench))
 app.add_typer(models_app, name="models")
 
 

@@ -148,7 +148,8 @@ def _say_how(run: Run, resumed: bool) -> None:
     note(
         f"{f'going on after step {run.learner.step}' if resumed else 'learning'}: {learning.steps} steps of "
         f"{learning.batch} texts, rates {learning.encoder_rate:g} and {learning.head_rate:g}, "
-        f"{learning.number_format}, {learns:,} of {there_are:,} parameters, annotation {kind}, {len(run.materials.dev):,} dev documents"
+        f"{learning.number_format}, {learns:,} of {there_are:,} parameters, annotation {kind}, "
+        f"{len(run.materials.dev):,} dev documents"
     )
 
 

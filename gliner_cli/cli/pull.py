@@ -1,4 +1,4 @@
-"""`gliner pull`: a published checkpoint and everything it needs, checked, on this machine."""
+"""`gliner pull`: a published checkpoint and everything it needs, or gold data of a suite; checked, on this machine."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 
 def pull(
-    name: Annotated[str, typer.Argument(help="Hub id: owner/name or owner/name@revision.")],
+    name: Annotated[str | None, typer.Argument(help="Hub id: owner/name or owner/name@revision.")] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
     to: Annotated[
         Path | None, typer.Option(help="Also write a self-contained folder, for a machine without network.")
+    ] = None,
+    suite: Annotated[
+        list[str] | None,
+        typer.Option(help="Instead, the gold data of a suite or set for gliner bench: ood, wnut17, …; again for more."),
     ] = None,
 ) -> None:
     """Fetch a published checkpoint with everything it needs; afterwards no network is needed.
@@ -28,7 +32,20 @@ def pull(
     [bold]gliner pull urchade/gliner_medium-v2.1[/bold]
 
     [bold]gliner pull urchade/gliner_small-v2.1 --to bundle/[/bold]
+
+    [bold]gliner pull --suite ood[/bold]
     """
+    if suite and (name or revision):
+        raise typer.BadParameter("Name a checkpoint or a suite; each is pulled by itself.")
+    if suite:
+        _pull_suites(suite, to)
+    elif name:
+        _pull_checkpoint(name, revision, to)
+    else:
+        raise typer.BadParameter("Name a checkpoint, owner/name, or a suite, --suite ood.")
+
+
+def _pull_checkpoint(name: str, revision: str | None, to: Path | None) -> None:
     from gliner_cli.checkpoint import bundle, hub
 
     with _watching() as say:
@@ -36,6 +53,22 @@ def pull(
     where = bundle.bundle(pulled, to) if to else pulled.place.folder
     print("\n".join(_summary(pulled, where)))
     print(f"\ngliner extract FILE -l person -m {shlex.quote(str(to)) if to else pulled.reference}")
+
+
+def _pull_suites(names: list[str], to: Path | None) -> None:
+    from gliner_cli.cli.console import note
+    from gliner_cli.evaluation.corpora import Corpus, named
+    from gliner_cli.evaluation.fetching import fetched
+
+    def say(corpus: Corpus) -> None:
+        note(f"{corpus.name}: {corpus.url}")
+
+    for corpus in {corpus.name: corpus for name in names for corpus in named(name)}.values():
+        done = fetched(corpus, to, say)
+        print(f"{corpus.name}: {done.sentences:,} sentences, licence: {corpus.licence}")
+        print(f"  {done.path}\n  sha256 {done.sha256}")
+    where = f" --data-dir {shlex.quote(str(to))}" if to else ""
+    print(f"\ngliner bench{where} {' '.join(f'--suite {name}' for name in names)}")
 
 
 def _summary(pulled: Pulled, where: Path) -> list[str]:

@@ -1,14 +1,19 @@
-"""Documents for people: the text with its entities marked, and the summary of a run."""
+"""Documents for people: the text with its entities marked, and the summary of a run; and tables of a bench."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from gliner_cli.types import Document
+
+if TYPE_CHECKING:
+    from gliner_cli.evaluation.cells import Cell, Table
 
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red", "bright_cyan", "bright_magenta", "bright_yellow")
 
@@ -51,3 +56,25 @@ def summary(documents: int, words: int, windows: int, found: Counter[str], secon
     entities = f"{found.total():,} entities" + (f" ({most})" if most else "")
     rate = f"{words / seconds:,.0f} words/s" if seconds > 0 else ""
     return f"{documents:,} documents, {words:,} words, {windows:,} windows: {entities} in {seconds:.1f} s, {rate}"
+
+
+def print_tables(tables: Iterable[Table], console: Console) -> None:
+    """Tables one below the other, each with its title above and its notes below."""
+    for table in tables:
+        console.print(_drawn(table))
+        for note in table.notes:
+            console.print(_plain(note), style="bold red" if _plain(note).plain.startswith("NOT") else "dim")
+        console.print()
+
+
+def _drawn(table: Table) -> RichTable:
+    drawn = RichTable(title=table.title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    for number, column in enumerate(table.columns):
+        drawn.add_column(column, justify="left" if number < table.names else "right", overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*map(_plain, row))
+    return drawn
+
+
+def _plain(cell: Cell) -> Text:
+    return Text(_printable("".join(part if isinstance(part, str) else part.text for part in cell)))

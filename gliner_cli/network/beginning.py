@@ -1,8 +1,9 @@
-"""How the heads of a new network begin: near the identity.
+"""How the heads of a new network begin: near the identity, centred on what the encoder says of real text.
 
 Random heads throw away what a pretrained encoder knows until they have learned to pass it on. Here they pass it on from
-the first step: the vector of a stretch is the mean of the states at its two ends, that of a label is its marker's
-state, and a score is their inner product over the root of their size. Noise on all weights lets the rest be learned.
+the first step. The vector of a stretch is the mean of the states at its two ends, that of a label is its state; both
+less what they are on average, so that their inner product tells labels apart. Scores start around a log-odds of
+`_RARE`, as candidates that are right are rare, and spread by about 1. Noise on all weights lets the rest be learned.
 This is our own; the figures are in `CHANGELOG.md`.
 """
 
@@ -15,26 +16,34 @@ from gliner_cli.network.gliner import Gliner
 from gliner_cli.network.span_head import Folded, SpanHead
 
 _NOISE = 0.02
-# The states are lifted by so much before the relu in front of `out_project`, and lowered behind it: a shift of some
-# three standard deviations of a normed state, so that little is cut off.
-_LIFT = 1.5
-
-
-def begin_near_identity(network: Gliner) -> None:
-    """Set the weights of a `markerV0` head so; any other head keeps its random ones."""
-    head = network.head
-    if not (isinstance(head, SpanHead) and isinstance(head.spans, Folded) and head.spans.context is None):
-        return
-    spans = head.spans
-    identity = torch.eye(len(spans.out_project[3].bias))  # type: ignore[arg-type]
-    for ends in (spans.project_start, spans.project_end):
-        _pass_on(ends, identity, after=_LIFT)
-    _pass_on(spans.out_project, torch.cat([identity, identity], dim=1) / 2, before=-_LIFT)
-    _pass_on(head.label_projection, identity / len(identity) ** 0.5)
+_RARE = -4.0
+# States are lifted by so many standard deviations before the relu in front of `out_project`, and lowered behind it.
+_LIFT = 4.0
 
 
 @torch.no_grad()
-def _pass_on(perceptron: nn.Sequential, matrix: Tensor, before: float = 0.0, after: float = 0.0) -> None:
+def begin_near_identity(network: Gliner, words: Tensor, labels: Tensor) -> None:
+    """Set the weights of a `markerV0` head so; any other head keeps its random ones.
+
+    `words` (N, D) and `labels` (M, D) are states of a sample of text, in front of the head.
+    """
+    head = network.head
+    if not (isinstance(head, SpanHead) and isinstance(head.spans, Folded) and head.spans.context is None):
+        return
+    word, label = words.mean(0), labels.mean(0)
+    identity, lift = torch.eye(len(word)), _LIFT * float((words - word).std())
+    spread = float(((words - word) @ (labels - label).t()).std())
+    # One direction that all labels share carries the log-odds to begin with.
+    shared = nn.functional.normalize(torch.randn_like(word), dim=0)
+    spans = head.spans
+    for ends in (spans.project_start, spans.project_end):
+        _pass_on(ends, identity, after=lift - word)
+    halves = torch.cat([identity, identity], dim=1) / 2
+    _pass_on(spans.out_project, halves, before=torch.full_like(word, -lift), after=_RARE * shared)
+    _pass_on(head.label_projection, identity / spread, after=shared - label / spread)
+
+
+def _pass_on(perceptron: nn.Sequential, matrix: Tensor, after: Tensor, before: Tensor | None = None) -> None:
     """Make Linear-ReLU-Linear compute matrix @ x + before + after, by relu(y) - relu(-y) = y, and a little noise."""
     inner, outer = (layer for layer in perceptron if isinstance(layer, nn.Linear))
     size = len(matrix)
@@ -44,6 +53,6 @@ def _pass_on(perceptron: nn.Sequential, matrix: Tensor, before: float = 0.0, aft
     for first, sign in ((0, 1), (size, -1)):
         rows = slice(first, first + size)
         inner.weight[rows] += sign * matrix
-        inner.bias[rows] += sign * before
+        inner.bias[rows] += sign * before if before is not None else 0
         outer.weight[:, rows] += sign * torch.eye(size)
-    outer.bias.add_(after)
+    outer.bias += after

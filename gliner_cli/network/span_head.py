@@ -149,8 +149,8 @@ class Folded(nn.Module):
         q = labels @ cast(Tensor, outer.weight)  # (B, C, 4 D)
         k = labels @ cast(Tensor, outer.bias)
         if torch.is_grad_enabled():
-            # Dropped from q: a hidden unit is left out for all stretches of a row at once. Each score sees what it would
-            # see otherwise, and the mask is as small as the labels are, not as large as the stretches.
+            # Dropped from q: a hidden unit is left out for all stretches of a row at once. Each score sees what it
+            # would see otherwise, and the mask is as small as the labels are, not as large as the stretches.
             return _folded(u, v, dropout(q), k, self.width)
         return _folded_in_place(u, v, q, k, self.width)
 

@@ -21,6 +21,8 @@ from gliner_cli.checkpoint.folder import Checkpoint
 from gliner_cli.errors import TrainingError
 from gliner_cli.inference.prompt import PieceMaker
 from gliner_cli.network import lora
+from gliner_cli.network.beginning import begin_near_identity
+from gliner_cli.network.tensors import rows_at
 from gliner_cli.options import Annotation, Computing, Finetuning, Learning, Teaching
 from gliner_cli.training import state
 from gliner_cli.training.freezing import freeze
@@ -35,6 +37,8 @@ from gliner_cli.types import Document
 
 # Sets with more types than this are taken as open ones: their texts are marked for some of the types only.
 CLOSED_UP_TO = 200
+# Passages that show what an encoder's states are like, before new heads have learned anything.
+_SAMPLE = 64
 # The part of the training data that becomes the dev data where none is given, and its bounds.
 _DEV_SHARE, _LEAST_DEV, _MOST_DEV = 0.15, 10, 500
 
@@ -118,6 +122,8 @@ class Run:
         self.keeper = self._keeper() if self.materials.keep else None
         self.trial = Trial(self.materials.dev, self.closed)
         network = self.checkpoint.network
+        if self.finetuning.from_backbone:
+            self._begin()
         freeze(network, self.learning.freeze)
         if self.learning.lora:
             lora.add(network.encoder.backbone, self.learning.lora)
@@ -126,6 +132,18 @@ class Run:
         self.learner = Learner(network, self.learning, int(self.learning.steps or 0), self.device)
         self.course = Course(micro_tokens=self.learning.micro_tokens)
         self.best: dict[str, Tensor] = {}
+        self.adapters: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def _begin(self) -> None:
+        """Set new heads by what the encoder says of the first passages."""
+        network = self.checkpoint.network.eval()
+        group = self.teacher.lessons(0, _SAMPLE, self.learning.micro_tokens)[0]
+        batch = lesson(0, group, self.maker, self.checkpoint.labels_tokenizer).batch
+        if batch.label_at is not None:
+            states = network.encoder(batch.pieces, batch.piece_counts)
+            words, labels = rows_at(states, batch.word_at), rows_at(states, batch.label_at)
+            begin_near_identity(network, words[batch.word_at >= 0], labels[batch.label_at >= 0])
 
     def _keeper(self) -> Teacher:
         documents = with_opinions(self.materials.keep, self.checkpoint, self.materials.labels)
@@ -155,6 +173,7 @@ class Run:
                 saved = time.monotonic()
         if self.course.best is not None:
             self.checkpoint.network.load_state_dict(self.best)
+        self.adapters = lora.adapters(self.checkpoint.network)
         lora.merge(self.checkpoint.network)
         self.checkpoint.network.eval()
 

@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 
 from gliner_cli.checkpoint.files import CONFIG_FILE
 from gliner_cli.checkpoint.folder import Checkpoint, save
+from gliner_cli.checkpoint.weights import to_published
 from gliner_cli.errors import OutputError
 from gliner_cli.training.card import course_picture, model_card, report_page
 from gliner_cli.training.outcome import Outcome
@@ -33,6 +35,8 @@ def save_all(outcome: Outcome, folder: Path, base: str, half: bool) -> None:
     made = folder / RUN_FOLDER / "checkpoint"
     shutil.rmtree(made, ignore_errors=True)
     save(_halved(outcome.checkpoint) if half else outcome.checkpoint, made)
+    if outcome.adapters:
+        save_file({to_published(name): tensor for name, tensor in outcome.adapters.items()}, made / "lora.safetensors")
     report = outcome.report
     (made / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (made / "report.md").write_text("# Report\n\n" + report_page(report), encoding="utf-8")

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gliner_cli._version import __version__
 from gliner_cli.checkpoint.folder import Checkpoint
@@ -25,10 +26,11 @@ _EXAMPLES = 12
 
 @dataclass(frozen=True)
 class Outcome:
-    """The checkpoint to save, and everything measured on the way as one plain dictionary."""
+    """The checkpoint to save, everything measured on the way as one plain dictionary, and low-rank adapters if any."""
 
     checkpoint: Checkpoint
     report: Mapping[str, Any]
+    adapters: Mapping[str, Tensor]
 
 
 def outcome(run: Run, before: Checkpoint | None) -> Outcome:
@@ -59,7 +61,7 @@ def outcome(run: Run, before: Checkpoint | None) -> Outcome:
         "other_labels": _forgotten(run, before, after, computing) if before else None,
         "versions": {"gliner-cli": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
-    return Outcome(tuned, report)
+    return Outcome(tuned, report, run.adapters)
 
 
 def with_thresholds(checkpoint: Checkpoint, thresholds: Mapping[str, float]) -> Checkpoint:

@@ -37,6 +37,6 @@ def chosen(options: Learning, passages: int, encoder: int, fresh: bool, device: 
 
 
 def _steps(passages: int, batch: int, fresh: bool) -> int:
-    """Many passes over a small set, so that the network settles, few over a large one: 30 at 100 passages, 3 at 10,000."""
+    """Many rounds of a small set, so that the network settles, few of a large one: 30 of 100 passages, 3 of 10,000."""
     rounds = max(2.0, min(40.0, 300 / math.sqrt(max(passages, 1)))) * (3 if fresh else 1)
     return max(50, round(rounds * passages / batch))

@@ -43,7 +43,7 @@ class Course:
 
 
 def save(folder: Path, learner: Learner, best: Mapping[str, Tensor], course: Course) -> Path:
-    """Write the state and take older ones away. Raises OutputError, the older state still there, if there is no room."""
+    """Write the state and take older ones away. Raises OutputError, the older state still there, where no room is."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"state-{course.step:07d}.safetensors"
     partial = path.with_suffix(".partial")
