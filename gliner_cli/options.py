@@ -142,8 +142,8 @@ class Comparing:
 
     against: list[str] | None = option(
         None,
-        "Another system: gliner, gliner-onnx, gliner2, fast-gliner, spacy:MODEL, openai:MODEL, or answers made "
-        "elsewhere as FILE.jsonl; again for more.",
+        "Another system: gliner, gliner-onnx, gliner2:FOLDER, fast-gliner, spacy:MODEL, openai:MODEL, run:COMMAND, or "
+        "answers made elsewhere as FILE.jsonl; again for more.",
     )
     python: Path | None = option(None, "The Python that has it installed, if not this one.")
     endpoint: str | None = option(None, "Address of an OpenAI-compatible service, up to and with /v1.")

@@ -36,7 +36,7 @@ class Corpus(NamedTuple):
 
 
 _ROLES = {
-    "date": "departure,check in,appointment,outbound departure,check out,dropoff,return,leaving,event,show,visit,pickup",
+    "date": "departure,check in,appointment,outbound departure,check out,dropoff,return,leaving,event,visit,pickup",
     "time": "departure,appointment,outbound departure,pickup,inbound departure,event,leaving,show",
     "city": "origin,destination,pickup",
     "location": "from,to,event,pickup",

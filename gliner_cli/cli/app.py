@@ -19,6 +19,7 @@ from gliner_cli.cli.finetune import finetune
 from gliner_cli.cli.flags import expanded
 from gliner_cli.cli.models import models_app
 from gliner_cli.cli.pull import pull
+from gliner_cli.cli.push import push
 from gliner_cli.errors import GlinerError
 
 INTERRUPTED = 130
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command()(expanded(extract))
 app.command()(expanded(finetune))
 app.command()(expanded(pull))
+app.command()(expanded(push))
 app.command()(expanded(bench))
 app.add_typer(models_app, name="models")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from collections.abc import Iterable
@@ -64,7 +63,9 @@ def bench(
     demanded = reports.demands(reporting.fail_under or [])
     path = reports.place(reporting.report, reporting.json)
     asked = Asked(benching, timing, comparing, extraction, choice, computing, _labels(label or [], labels_file))
-    wanted = request(asked, _command(), say, _kept(path, reporting.resume), _silent if quiet else note)
+    wanted = request(
+        asked, shlex.join(["gliner", *sys.argv[1:]]), say, _kept(path, reporting.resume), _silent if quiet else note
+    )
     if path:
         reports.prepare(path)
     report: Report = {}
@@ -79,11 +80,6 @@ def bench(
 
 def _silent(_: str) -> None:
     pass
-
-
-def _command() -> str:
-    """What was typed, to be typed again; without a password in an address."""
-    return re.sub(r"://[^/\s@]*@", "://", shlex.join(["gliner", *sys.argv[1:]]))
 
 
 def _labels(arguments: list[str], file: Path | None) -> Labels | None:

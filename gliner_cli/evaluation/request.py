@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -46,7 +47,7 @@ def request(
         makers(asked, place),
         sets(asked.benching, asked.labels, problem),
         asked.timing,
-        command,
+        without_password(command),
         {name: _plain(value) for name, value in asdict(asked).items()},
         asked.comparing.hourly_price,
         kept or {},
@@ -102,11 +103,18 @@ def _asked_only(gold: GoldSet, labels: Labels | None) -> GoldSet:
     return narrowed
 
 
+def without_password(text: str) -> str:
+    """A text for a report: addresses in it keep neither a user's name nor a password."""
+    return re.sub(r"://[^/\s@]*@", "://", text)
+
+
 def _plain(value: Any) -> Any:
     """As JSON can hold it."""
     match value:
         case Path():
             return str(value)
+        case str():
+            return without_password(value)
         case Mapping():
             return {name: _plain(one) for name, one in value.items()}
         case list() | tuple():

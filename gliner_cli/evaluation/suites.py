@@ -121,7 +121,12 @@ def _sources(name: str, problem: Problem) -> list[Source]:
 
 
 def _own(source: Source, problem: Problem) -> GoldSet:
-    is_json = source.suffix in formats.FORMATS["jsonl"].suffixes
-    in_words = is_json and rows.holds_rows(source)
-    documents = rows.read(source, problem) if in_words else formats.documents(source, Reading(), problem)
-    return from_documents(source.name, documents)
+    return from_documents(source.name, gold_documents(source, Reading(), problem))
+
+
+def gold_documents(source: Source, options: Reading, problem: Problem) -> Iterator[Document]:
+    """The documents of a source: whatever `formats` reads, and rows in words."""
+    is_json = source.suffix in formats.FORMATS["jsonl"].suffixes and options.input_format == "auto"
+    if is_json and rows.holds_rows(source):
+        return rows.read(source, problem)
+    return formats.documents(source, options, problem)

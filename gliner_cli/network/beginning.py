@@ -37,14 +37,14 @@ def begin_near_identity(network: Gliner, words: Tensor, labels: Tensor) -> None:
     shared = nn.functional.normalize(torch.randn_like(word), dim=0)
     spans = head.spans
     for ends in (spans.project_start, spans.project_end):
-        _pass_on(ends, identity, after=lift - word)
+        _pass_on(ends, identity, -word, torch.full_like(word, lift))
     halves = torch.cat([identity, identity], dim=1) / 2
-    _pass_on(spans.out_project, halves, before=torch.full_like(word, -lift), after=_RARE * shared)
-    _pass_on(head.label_projection, identity / spread, after=shared - label / spread)
+    _pass_on(spans.out_project, halves, torch.full_like(word, -lift), _RARE * shared)
+    _pass_on(head.label_projection, identity / spread, -label / spread, shared)
 
 
-def _pass_on(perceptron: nn.Sequential, matrix: Tensor, after: Tensor, before: Tensor | None = None) -> None:
-    """Make Linear-ReLU-Linear compute matrix @ x + before + after, by relu(y) - relu(-y) = y, and a little noise."""
+def _pass_on(perceptron: nn.Sequential, matrix: Tensor, inside: Tensor, after: Tensor) -> None:
+    """Make Linear-ReLU-Linear compute matrix @ x + inside + after, by relu(y) - relu(-y) = y, and a little noise."""
     inner, outer = (layer for layer in perceptron if isinstance(layer, nn.Linear))
     size = len(matrix)
     for layer in (inner, outer):
@@ -53,6 +53,6 @@ def _pass_on(perceptron: nn.Sequential, matrix: Tensor, after: Tensor, before: T
     for first, sign in ((0, 1), (size, -1)):
         rows = slice(first, first + size)
         inner.weight[rows] += sign * matrix
-        inner.bias[rows] += sign * before if before is not None else 0
+        inner.bias[rows].add_(inside, alpha=sign)
         outer.weight[:, rows] += sign * torch.eye(size)
-    outer.bias += after
+    outer.bias.add_(after)

@@ -15,11 +15,12 @@ from gliner_cli.checkpoint.cache import backbone_folder, located, starter
 from gliner_cli.checkpoint.folder import Checkpoint, load
 from gliner_cli.checkpoint.fresh import fresh
 from gliner_cli.errors import TrainingError
-from gliner_cli.formats.sources import Problem
+from gliner_cli.evaluation.suites import gold_documents
+from gliner_cli.formats import READABLE
+from gliner_cli.formats.sources import Problem, sources
 from gliner_cli.inference.torch_backend import device
 from gliner_cli.options import Choice, Finetuning, Learning, Reading, Teaching
 from gliner_cli.training.finetune import Materials, Run
-from gliner_cli.training.reading import documents
 from gliner_cli.training.settings import chosen
 from gliner_cli.types import Document
 
@@ -58,7 +59,8 @@ class Order:
         return Run(checkpoint, materials, self.teaching, learning, self.finetuning, where)
 
     def _read(self, names: Sequence[str], problem: Problem) -> list[Document]:
-        return documents(names, self.reading, problem)
+        found = sources(names, READABLE, problem)
+        return [one for source in found for one in gold_documents(source, self.reading, problem)]
 
     def beginning(self) -> Checkpoint:
         """The checkpoint that the run begins with: a trained one, or a bare encoder with new heads."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,19 +24,30 @@ class Hub:
     `faults` maps a request ("GET model.safetensors", "HEAD …", "GET api") to what is done instead of answering it, once
     each: a status, "cut" (half of the content, then the line is dead), "other content", "html". `locked` maps gated
     repositories to the status of their files. `sent` is (method, "owner/name", file, first byte) of all requests.
+
+    For `push`: `token` may write to what `owners` own; `tags` are branches too; `stored` are large files by SHA-256, before
+    and after a commit names them; `messages` are those of the commits. Their faults are named
+    after the method that answers ("POST create", "PUT store") and may be a status and a reason.
     """
 
     repositories: dict[str, Files]
-    faults: dict[str, list[int | str]] = field(default_factory=dict)
+    faults: dict[str, list[Any]] = field(default_factory=dict)
     locked: dict[str, int] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     sent: list[tuple[str, str, str, int]] = field(default_factory=list)
     revisions: set[str] = field(default_factory=set)
     past: dict[str, Files] = field(default_factory=dict)
+    token: str = ""
+    owners: set[str] = field(default_factory=set)
+    private: set[str] = field(default_factory=set)
+    stored: Files = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
     url: str = ""
 
     def commit(self, name: str) -> str:
-        files = self.repositories[name]
+        return self.committed(name, self.repositories[name])
+
+    def committed(self, name: str, files: Files) -> str:
         state = repr(sorted((file, etag(content)) for file, content in files.items()))
         commit = hashlib.sha1((name + state).encode(), usedforsecurity=False).hexdigest()
         self.past.setdefault(commit, dict(files))
@@ -55,7 +68,7 @@ def etag(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
-def listed(name: str, commit: str, files: Files) -> dict[str, Any]:
+def listed(name: str, commit: str, files: Files, private: bool = False) -> dict[str, Any]:
     """What `/api/models/NAME?blobs=1` answers."""
     siblings = []
     for file, content in files.items():
@@ -64,7 +77,7 @@ def listed(name: str, commit: str, files: Files) -> dict[str, Any]:
             entry["lfs"] = {"sha256": etag(content), "size": len(content), "pointerSize": 134}
         siblings.append(entry)
     card = {"license": "apache-2.0"} if "README.md" in files else None
-    return {"id": name, "modelId": name, "sha": commit, "siblings": siblings, "cardData": card, "private": False,
+    return {"id": name, "modelId": name, "sha": commit, "siblings": siblings, "cardData": card, "private": private,
             "tags": [], "downloads": 0, "likes": 0}  # fmt: skip
 
 
@@ -84,8 +97,9 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         path = self.path.split("?")[0].strip("/").replace("%2F", "/")
         if path.startswith("api/models/"):
-            name, _, revision = path.removeprefix("api/models/").partition("/revision/")
-            self.api(name, revision)
+            where = path.removeprefix("api/models/")
+            name, _, revision = where.partition("/tree/" if "/tree/" in where else "/revision/")
+            self.api(name, revision, "/tree/" in where)
         elif "/resolve/" in path:
             name, _, rest = path.partition("/resolve/")
             revision, _, file = rest.partition("/")
@@ -93,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.refuse(404)
 
-    def fault(self, what: str) -> int | str | None:
+    def fault(self, what: str) -> Any:
         waiting = self.hub.faults.get(f"{self.command} {what}")
         return waiting.pop(0) if waiting else None
 
@@ -106,10 +120,10 @@ class Handler(BaseHTTPRequestHandler):
             if value:
                 self.send_header(header, value)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(content)
 
-    def api(self, name: str, revision: str) -> None:
+    def api(self, name: str, revision: str, tree: bool = False) -> None:
         self.hub.sent.append((self.command, name, "", 0))
         fault = self.fault("api")
         if isinstance(fault, int):
@@ -121,7 +135,12 @@ class Handler(BaseHTTPRequestHandler):
         commit = self.hub.resolved(name, revision)
         if commit is None:
             return self.refuse(404, "RevisionNotFound")
-        about = json.dumps(listed(name, commit, self.hub.past[commit])).encode()
+        if tree:
+            files = self.hub.past[commit].items()
+            return self.answer_json(
+                [{"type": "file", "path": file, "size": len(content), "oid": etag(content)} for file, content in files]
+            )
+        about = json.dumps(listed(name, commit, self.hub.past[commit], name in self.hub.private)).encode()
         return self.send({"Content-Type": "application/json"}, about)
 
     def file(self, name: str, revision: str, file: str) -> None:
@@ -154,6 +173,147 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content[: len(content) // 2])
         self.wfile.flush()
         self.close_connection = True
+
+    # --- What `push` asks -------------------------------------------------------------------------------------------
+
+    def do_POST(self) -> None:
+        self.write()
+
+    def do_PUT(self) -> None:
+        self.write()
+
+    def write(self) -> None:
+        content = self.content()
+        path = self.path.split("?")[0].strip("/")
+        for pattern, do in (
+            (r"api/(validate-yaml)", self.validate),
+            (r"api/repos/(create)", self.create),
+            (r"api/models/(.+?)/preupload/(.+)", self.preupload),
+            (r"api/models/(.+?)/branch/(.+)", self.branch),
+            (r"api/models/(.+?)/commit/(.+)", self.change),
+            (r"(.+)\.git/info/lfs/objects/batch", self.batch),
+            (r"lfs/(.+)", self.store),
+        ):
+            if found := re.fullmatch(pattern, path):
+                return self.allowed(do.__name__) and do(content, *(part.replace("%2F", "/") for part in found.groups()))
+        return self.refuse(404)
+
+    def content(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        content = b""
+        while size := int(self.rfile.readline(), 16):
+            content += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return content
+
+    def allowed(self, what: str) -> bool:
+        """Whether there is no fault in the way, and a login where one is asked for: signed addresses need none."""
+        self.hub.sent.append((self.command, "", what, 0))
+        fault = self.fault(what)
+        given = self.headers.get("Authorization", "")
+        if fault is not None:
+            status, said = (fault, "") if isinstance(fault, int) else fault
+            self.refuse(status, said=said)
+        elif what == "store":
+            assert not given, "the token was sent to a stranger"
+            return True
+        elif given != f"Bearer {self.hub.token}":
+            self.refuse(401, said="Invalid credentials in Authorization header")
+        else:
+            return True
+        return False
+
+    def answer_json(self, content: object, status: int = 200) -> None:
+        self.send({"Content-Type": "application/json"}, json.dumps(content).encode(), status)
+
+    def validate(self, content: bytes, _: str) -> None:
+        card = json.loads(content)["content"]
+        base = re.match(r"---\n(?:.*\n)*?base_model: *(.*)", card)
+        errors = []
+        if base and not re.fullmatch(r"[\w.-]+/[\w.-]+", base[1]):
+            errors = [{"message": f'"base_model" with value "{base[1]}" is not valid. Use a model id.'}]
+        self.answer_json({"errors": errors, "warnings": [{"message": "empty"}]}, 400 if errors else 200)
+
+    def create(self, content: bytes, _: str) -> None:
+        asked = json.loads(content)
+        name = f"{asked['organization']}/{asked['name']}"
+        if asked["organization"] not in self.hub.owners:
+            said = f'You don\'t have the rights to create a model under the namespace "{asked["organization"]}"'
+            return self.refuse(403, said=said)
+        url = {"url": f"{self.hub.url}/{name}"}
+        if name in self.hub.repositories:
+            return self.answer_json({**url, "error": "You already created this model repo"}, 409)
+        self.hub.repositories[name] = {".gitattributes": b"*.safetensors filter=lfs"}
+        self.hub.commit(name)
+        if asked.get("visibility") == "private":
+            self.hub.private.add(name)
+        return self.answer_json(url)
+
+    def there(self, name: str, revision: str) -> Files | None:
+        """The files of a branch that may be written to; what is the matter is answered."""
+        if name.partition("/")[0] not in self.hub.owners:
+            self.refuse(403, said="Authorization error.")
+        elif (commit := self.hub.resolved(name, revision)) is None:
+            self.refuse(404, "RevisionNotFound")
+        else:
+            return dict(self.hub.past[commit])
+        return None
+
+    def preupload(self, content: bytes, name: str, revision: str) -> None:
+        files = self.there(name, revision)
+        if files is not None:
+            modes = [
+                {"path": file["path"], "uploadMode": "lfs" if file["size"] > LARGE else "regular", "shouldIgnore": False,
+                 "oid": etag(files[file["path"]]) if file["path"] in files else None}
+                for file in json.loads(content)["files"]
+            ]  # fmt: skip
+            self.answer_json({"files": modes})
+
+    def batch(self, content: bytes, _: str) -> None:
+        there = self.hub.stored.keys()
+        objects = [
+            {**asked} if asked["oid"] in there
+            else {**asked, "actions": {"upload": {"href": f"{self.hub.url}/lfs/{asked['oid']}", "header": {}}}}
+            for asked in json.loads(content)["objects"]
+        ]  # fmt: skip
+        self.answer_json({"transfer": "basic", "objects": objects})
+
+    def store(self, content: bytes, digest: str) -> None:
+        if hashlib.sha256(content).hexdigest() != digest:
+            return self.refuse(400)
+        self.hub.stored[digest] = content
+        return self.answer_json({})
+
+    def branch(self, _: bytes, name: str, branch: str) -> None:
+        if branch in self.hub.tags:
+            return self.answer_json({"error": "Reference already exists"}, 409)
+        self.hub.tags[branch] = self.hub.commit(name)
+        return self.answer_json({})
+
+    def change(self, content: bytes, name: str, branch: str) -> None:
+        files = self.there(name, branch)
+        if files is None:
+            return
+        for line in content.splitlines():
+            change = json.loads(line)
+            value = change["value"]
+            if change["key"] == "header":
+                self.hub.messages.append(value["summary"])
+            elif change["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif change["key"] == "lfsFile":
+                files[value["path"]] = self.hub.stored[value["oid"]]
+            else:
+                assert change["key"] == "deletedFile"
+                del files[value["path"]]
+        if branch == "main":
+            self.hub.repositories[name] = files
+        commit = self.hub.committed(name, files)
+        if branch != "main":
+            self.hub.tags[branch] = commit
+        self.answer_json({"success": True, "commitOid": commit, "commitUrl": f"{self.hub.url}/{name}/commit/{commit}"})
 
 
 @contextmanager
