@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gliner_cli.evaluation import machine, scoring
 from gliner_cli.evaluation.endpoint import Endpoint
@@ -15,8 +15,10 @@ from gliner_cli.evaluation.peers import Peer
 from gliner_cli.evaluation.quality import Answer
 from gliner_cli.evaluation.suites import GoldSet
 from gliner_cli.evaluation.systems import Answers, Ours, System
-from gliner_cli.inference.extractor import Extractor
 from gliner_cli.text.labels import Labels
+
+if TYPE_CHECKING:
+    from gliner_cli.inference.extractor import Extractor
 
 _FLOOR = 0.05
 Make = Callable[[], System]

@@ -73,10 +73,11 @@ class Materials:
             )
         if dev:
             return cls(tuple(train), tuple(dev), tuple(keep))
-        count = min(max(round(_DEV_SHARE * len(train)), _LEAST_DEV), _MOST_DEV, len(train) // 2)
-        chosen = set(random.Random(f"{seed}/dev").sample(range(len(train)), count))  # noqa: S311
-        taken = tuple(document for number, document in enumerate(train) if number in chosen)
-        left = tuple(document for number, document in enumerate(train) if number not in chosen)
+        texts = list(dict.fromkeys(document.text for document in train))  # one that comes twice is never in both
+        count = min(max(round(_DEV_SHARE * len(texts)), _LEAST_DEV), _MOST_DEV, len(texts) // 2)
+        chosen = set(random.Random(f"{seed}/dev").sample(texts, count))  # noqa: S311
+        taken = tuple(document for document in train if document.text in chosen)
+        left = tuple(document for document in train if document.text not in chosen)
         return cls(left, taken, tuple(keep))
 
     @property

@@ -37,7 +37,8 @@ def judgement(
 ) -> Judgement:
     """Everything about the training data, given the remarks made while it was cut into passages."""
     labels = Counter(entity.label for document in train for entity in document.entities)
-    found = [*remarks, *_repeated(train), *_shared(train, dev), *_overlaps(train), *_case(labels), *_few(labels)]
+    all_labels = {**labels, **{entity.label: 0 for document in dev for entity in document.entities}}
+    found = [*remarks, *_repeated(train), *_shared(train, dev), *_overlaps(train), *_case(all_labels), *_few(labels)]
     return Judgement(len(train), len(passages), dict(labels.most_common()), tuple(found))
 
 

@@ -215,7 +215,7 @@ class Handler(BaseHTTPRequestHandler):
         given = self.headers.get("Authorization", "")
         if fault is not None:
             status, said = (fault, "") if isinstance(fault, int) else fault
-            self.refuse(status, said=said)
+            self.answer_json({"error": said} if said else {}, status)
         elif what == "store":
             assert not given, "the token was sent to a stranger"
             return True

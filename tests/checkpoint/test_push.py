@@ -19,6 +19,7 @@ from tests import tiny
 from tests.checkpoint import hub_server
 from tests.checkpoint.hub_server import Files, Hub, serving
 
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content:DeprecationWarning")  # the client's way to send a file
 NAME = "me/my-model"
 SECRET = "hf_thisIsMyOwnToken"
 LOGIN = "hf auth login"
@@ -204,9 +205,7 @@ def test_a_folder_that_others_could_not_load(server, folder):
     """A self-contained folder whose tokenizer is from a place on its author's machine."""
     (folder / "backbone").mkdir()
     (folder / "tokenizer.json").rename(folder / "backbone" / "tokenizer.json")
-    config = (folder / "gliner_config.json").read_text()
-    assert "tiny" in config
-    (folder / "gliner_config.json").write_text(config.replace('"model_name": "', '"model_name": "/home/me/'))
+    assert load(hub.located(str(folder))).tokenizer is not None
     assert "a place on this machine" in said(lambda: upload.push(folder, NAME)).message
     assert server.sent == []
 
@@ -260,9 +259,7 @@ def test_the_repository_of_somebody_else(server, folder):
 def test_refusals_on_the_way(server, folder, what, status, message):
     server.faults = {f"{'PUT' if what == 'store' else 'POST'} {what}": [(status, "So it is")]}
     error = said(lambda: upload.push(folder, NAME))
-    assert isinstance(error, HubError)
-    if what != "validate":  # whose answer the client reads before it looks whether it is one
-        assert message in error.message
+    assert message in error.message
     assert on_the_hub(server) == {}
     assert upload.push(folder, NAME).new
 

@@ -14,10 +14,12 @@ import torch
 from gliner_cli.checkpoint.cache import located
 from gliner_cli.checkpoint.folder import Checkpoint, load
 from gliner_cli.inference.prompt import PieceMaker
+from gliner_cli.network.dropout import Dropout
 from gliner_cli.options import Choice, Finetuning, Learning, Reading, Teaching
 from gliner_cli.text.words import words
 from gliner_cli.training.finetune import Materials, Run
 from gliner_cli.training.lessons import Lesson, Teacher, lesson
+from gliner_cli.training.loop import Learner
 from gliner_cli.training.order import Order
 from gliner_cli.training.passages import Passage, Remark, passages
 from gliner_cli.types import Document, Entity
@@ -154,3 +156,20 @@ def tensors(run: Run) -> dict[str, torch.Tensor]:
 def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     """Whether all tensors are equal, bit by bit."""
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def learner(of: Checkpoint, steps: int = 10, **changed: Any) -> Learner:
+    """A learner of a checkpoint's network."""
+    return Learner(of.network, replace(SETTINGS, **changed), steps, torch.device("cpu"))
+
+
+def without_dropout(of: Checkpoint) -> Checkpoint:
+    """The same checkpoint, nothing being dropped when it learns."""
+    for part in of.network.modules():
+        if isinstance(getattr(part, "dropout", None), float):
+            part.dropout = 0.0
+        if isinstance(part, Dropout):
+            part.rate = 0.0
+        if isinstance(getattr(part, "config", None), dict):
+            part.config |= {name: 0.0 for name in part.config if name.endswith("dropout_prob")}
+    return of
