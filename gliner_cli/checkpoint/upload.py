@@ -68,7 +68,8 @@ def push(
     if revision and is_digest(revision):
         raise HubError(f"{revision} is a commit, which nothing can be added to.", "Name a branch: --revision BRANCH")
     files = contents(folder)
-    with quiet_client(), _logged_in(repository) as api:
+    # In this order: the client, when it is imported, makes itself heard again.
+    with _logged_in(repository) as api, quiet_client():
         say(files)
         before = _prepared(api, repository, revision, private)
         if bars:

@@ -14,7 +14,9 @@ import hashlib
 import json
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -54,8 +56,9 @@ class Request:
 
 def grown(request: Request) -> Iterator[Report]:
     """The report, the same object again and again, each time with one part more."""
-    systems = [make() for make in request.makers]
-    try:
+    with ExitStack() as opened:
+        systems = [opened.enter_context(closing(make())) for make in request.makers]
+        _tell_apart(systems)
         report = _begun(request, systems)
         if request.timing.quality or not request.timing.speed:
             yield from _with_rows(report, request, systems)
@@ -65,9 +68,15 @@ def grown(request: Request) -> Iterator[Report]:
         report["costs"] = costs(report, request.hourly_price)
         report["systems"] = {system.name: system.about() for system in systems}  # some have learnt of themselves
         yield report
-    finally:
-        for system in systems:
-            system.close()
+
+
+def _tell_apart(systems: Sequence[System]) -> None:
+    """Everything in a report goes by names: of systems of one name, the second and later ones get numbers."""
+    seen = Counter[str]()
+    for system in systems:
+        seen[system.name] += 1
+        if (number := seen[system.name]) > 1:
+            system.name = f"{system.name} {number}"
 
 
 def _begun(request: Request, systems: Sequence[System]) -> Report:
@@ -125,18 +134,8 @@ def _with_rows(report: Report, request: Request, systems: Sequence[System]) -> I
 
 
 # What a system says of itself that changes no answer: a service asked with more money or patience goes on.
-_IRRELEVANT = {
-    "budget",
-    "price",
-    "concurrency",
-    "retries",
-    "timeout",
-    "wait",
-    "served",
-    "request",
-    "batch_size",
-    "threads",
-}
+_IRRELEVANT = {"budget", "price", "concurrency", "retries", "timeout", "wait", "served", "request", "batch_size",
+               "threads"}  # fmt: skip
 
 
 def _key(report: Report, system: str, gold: str) -> str:
@@ -202,6 +201,9 @@ def _difference(a: Tallied, b: Tallied) -> dict[str, Any]:
 def _with_speed(report: Report, request: Request, systems: Sequence[System]) -> Iterator[Report]:
     timing, makers = request.timing, dict(zip([system.name for system in systems], request.makers, strict=True))
     timed = [system for system in systems if ours.timable(system)]
+    for system in systems:
+        if system not in timed:
+            request.say(f"{system.name} is not timed; if it is asked for its scores, the time of that is told")
     tasks = [Task(gold.name, evenly(gold.documents, timing.timed), gold.labels) for gold in request.sets]
     count = sum(len(task.documents) for task in tasks)
     request.say(f"timing {', '.join(system.name for system in timed)}: {timing.repeat} runs of {count:,} documents")
@@ -267,7 +269,7 @@ def _of_machine(one: Mapping[str, Any], hourly_price: float | None) -> dict[str,
 
 def _of_service(report: Report, name: str) -> dict[str, Any]:
     rows = [row for row in report["rows"] if row["system"] == name]
-    documents, seconds = sum(row["documents"] for row in rows), sum(row["seconds"] for row in rows)
+    seconds, documents = sum(row["seconds"] for row in rows), sum(row.get("answered", row)["documents"] for row in rows)
     spent = [row["usage"]["cost"] for row in rows if "cost" in row["usage"]]
     million = sum(spent) / documents * 1e6 if spent and documents else None
     return {"documents_per_hour": documents / seconds * 3600 if seconds else None, "per_million_documents": million}

@@ -66,7 +66,7 @@ def averages(report: Report) -> str:
     letters = anchors.letters(anchors.beside(report))
     marks = [
         (f"{row['system']} ({letters[row['counting']]})", [(int(row["source"] == anchors.HERE), _mark(row, "average"))])
-        for row in reversed(rows)
+        for row in rows
     ]
     picture = pictures.dots("Averages", marks, ["published", anchors.HERE]) if rows else ""
     return figure(picture, "Averages over the sets; the letter says how they were counted.") if rows else ""

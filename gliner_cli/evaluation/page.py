@@ -109,7 +109,7 @@ def _good(report: Report) -> Iterator[str]:
 
 def _beside(report: Report) -> Iterator[str]:
     if report["published"]:
-        yield figures.averages(report) + _table(anchored(report, list(report["sets"])))
+        yield figures.averages(report) + _table(anchored(report))
 
 
 def _fast(report: Report) -> Iterator[str]:

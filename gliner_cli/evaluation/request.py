@@ -88,6 +88,8 @@ def sets(benching: Benching, labels: Labels | None, problem: Problem) -> list[Go
     """The gold sets, with the labels that are asked, of each no more documents than `limit`."""
     names = [*(benching.suite or []), *(benching.data or [])] or [SMALL]
     found = [_asked_only(gold, labels) for gold in gold_sets(names, benching.data_dir, problem)]
+    if not found:
+        raise InputError(f"Nothing can be read in {', '.join(names)}.", "Known formats: JSONL, CoNLL")
     return [replace(gold, documents=tuple(evenly(gold.documents, benching.limit))) for gold in found]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from gliner_cli.evaluation import cells
-from gliner_cli.evaluation.anchors import anchored
+from gliner_cli.evaluation.anchors import anchored, nearest
 from gliner_cli.evaluation.bench import Report
 from gliner_cli.evaluation.cells import Cell, Number, Shown, Table, between, count, percent, seconds, signed, spread
 
@@ -16,6 +16,7 @@ _MODES = ("strict", "exact", "partial", "type")
 _KINDS = ("missed", "spurious", "wrong label", "wrong boundary", "wrong both")
 _REASONS = ("wider than the network reads", "not on word boundaries")
 _ASKED = ("requests", "retries", "failed", "malformed", "hallucinated", "prompt_tokens", "completion_tokens")
+_BUSY = 0.25  # of each core, on average over the minute before
 Row = Mapping[str, Any]
 
 
@@ -32,26 +33,33 @@ def brief(report: Report) -> Iterator[Table]:
     """What the terminal shows."""
     if report["rows"]:
         yield quality(report)
-    if of_services(report):
-        yield services(report)
-    if report["speed"]:
-        yield speed(report)
-    if report["sweeps"]:
-        yield sweeps(report)
     if report["published"]:
-        sets = list(report["sets"])
-        yield anchored(report, sets if len(sets) < 4 else [])
+        yield nearest(report)
+    yield from _measures(report)
 
 
 def full(report: Report) -> Iterator[Table]:
     """What Markdown shows."""
-    yield from brief(report)
+    if report["rows"]:
+        yield quality(report)
+    if report["published"]:
+        yield anchored(report)
+    yield from _measures(report)
     if report["rows"]:
         yield protocols(report)
         yield errors(report)
     if report["differences"]:
         yield differences(report)
     yield environment(report)
+
+
+def _measures(report: Report) -> Iterator[Table]:
+    if of_services(report):
+        yield services(report)
+    if report["speed"]:
+        yield speed(report)
+    if report["sweeps"]:
+        yield sweeps(report)
 
 
 # --- How good ------------------------------------------------------------------------------------------------------
@@ -63,7 +71,7 @@ def quality(report: Report) -> Table:
     rows = []
     for name in report["systems"]:
         rows += [((name,), *cells) if many else cells for cells in _scores(report, name)]
-    columns = ("system",) * many + ("set", "entities", "P", "R", "F1", "95 % of F1", "macro F1", "UniNER F1")
+    columns = ("system",) * many + ("set", "entities", "P", "R", "F1", "95 %", "macro", "UniNER")
     return Table("How good: exact spans, in percent", columns, tuple(rows), tuple(_quality_notes(report)), 1 + many)
 
 
@@ -85,6 +93,9 @@ def _scored(name: str, row: Row) -> tuple[Cell, ...]:
 
 
 def _quality_notes(report: Report) -> Iterator[Cell]:
+    yield (
+        "95 %: of F1, by bootstrap over documents. Macro: the labels' mean F1. UniNER: F1 of strings without places.",
+    )
     for average in report["averages"]:
         if best := average["best"]:
             yield (
@@ -249,6 +260,12 @@ def _speed_notes(report: Report) -> Iterator[Cell]:
         count(measured["repeat"]), " runs each, in turn, after ", count(measured["warm_up"]), " to warm up, on ",
         count(threads), " threads; the harness itself took ", percent(measured["harness"]), " % of the time.",
     )  # fmt: skip
+    if (load := report["environment"]["load_before"]) and load > _BUSY * report["environment"]["cores"]:
+        yield (
+            "The machine was busy when this began, load ",
+            cells.amount(load),
+            ": nothing here is as fast as it can be.",
+        )
     yield from map(_agreement, measured["agreement"])
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from gliner_cli.checkpoint.cache import is_repository
 from gliner_cli.evaluation.pictures import Mark, amounts, curves, shares
 
 Report = Mapping[str, Any]
@@ -16,8 +18,11 @@ def report_page(report: Report) -> str:
 
 
 def model_card(report: Report, base: str) -> str:
-    """The README of the checkpoint's folder, in the hub's form."""
-    front = ("---", "library_name: gliner", "tags: [gliner, named-entity-recognition]", f"base_model: {base}")
+    """The README of the checkpoint's folder, in the hub's form, which takes none but its own names as a base."""
+    name = base.partition("@")[0]
+    is_hub = "/" in name and is_repository(name) and not os.path.exists(name)
+    named = [f"base_model: {name}"] if is_hub else []
+    front = ("---", "library_name: gliner", "tags: [gliner, named-entity-recognition]", *named)
     labels = ", ".join(list(report["data"]["labels"])[:50])
     return "\n".join(
         [

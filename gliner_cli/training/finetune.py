@@ -35,6 +35,8 @@ from gliner_cli.training.state import Course
 from gliner_cli.training.trial import Trial
 from gliner_cli.types import Document
 
+# Where, in the output folder, a run keeps what it needs to go on.
+RUN_FOLDER = "training"
 # Sets with more types than this are taken as open ones: their texts are marked for some of the types only.
 CLOSED_UP_TO = 200
 # Passages that show what an encoder's states are like, before new heads have learned anything.
@@ -247,7 +249,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """Where the run keeps what it needs to go on."""
-        return self.finetuning.output / "training"
+        return self.finetuning.output / RUN_FOLDER
 
     def save(self) -> None:
         """Write the state of the run, in the first process."""

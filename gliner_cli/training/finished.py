@@ -14,10 +14,8 @@ from gliner_cli.checkpoint.folder import Checkpoint, save
 from gliner_cli.checkpoint.weights import to_published
 from gliner_cli.errors import OutputError
 from gliner_cli.training.card import course_picture, model_card, report_page
+from gliner_cli.training.finetune import RUN_FOLDER
 from gliner_cli.training.outcome import Outcome
-
-# What a run leaves in its folder while it is not finished; anything else there is somebody else's.
-RUN_FOLDER = "training"
 
 
 def refuse_to_replace(folder: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from gliner_cli.formats import READABLE
 from gliner_cli.formats.sources import Problem, sources
 from gliner_cli.inference.torch_backend import device
 from gliner_cli.options import Choice, Finetuning, Learning, Reading, Teaching
-from gliner_cli.training.finetune import Materials, Run
+from gliner_cli.training.finetune import RUN_FOLDER, Materials, Run
 from gliner_cli.training.settings import chosen
 from gliner_cli.types import Document
 
@@ -74,13 +75,14 @@ class Order:
     def store(self, folder: Path) -> None:
         """Write it into a run's folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        content = {**asdict(self), "digests": self._digests()}
+        order = self._from_anywhere()
+        content = {**asdict(order), "digests": order._digests()}
         (folder / ORDER_FILE).write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
 
     @classmethod
     def stored(cls, output: Path) -> Order:
         """The order of the run in an output folder. Raises TrainingError where there is none, or its data changed."""
-        path = output / "training" / ORDER_FILE
+        path = output / RUN_FOLDER / ORDER_FILE
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -101,9 +103,29 @@ class Order:
             )
         return order
 
+    def _from_anywhere(self) -> Order:
+        """The same order, its paths such that they hold in whatever folder the run is resumed."""
+        model, backbone = self.choice.model, self.finetuning.from_backbone
+        return replace(
+            self,
+            train=tuple(map(os.path.abspath, self.train)),
+            choice=replace(self.choice, model=_absolute(model)),
+            finetuning=replace(
+                self.finetuning,
+                dev=self.finetuning.dev and [os.path.abspath(name) for name in self.finetuning.dev],
+                keep=self.finetuning.keep and [os.path.abspath(name) for name in self.finetuning.keep],
+                from_backbone=_absolute(backbone),
+            ),
+        )
+
     def _digests(self) -> Mapping[str, str]:
         names = (*self.train, *(self.finetuning.dev or ()), *(self.finetuning.keep or ()))
         return {name: _digest(Path(name)) for name in names}
+
+
+def _absolute(name: str | None) -> str | None:
+    """A folder's path; a hub id stays what it is."""
+    return os.path.abspath(name) if name and os.path.isdir(name) else name
 
 
 def _digest(path: Path) -> str:
@@ -114,10 +136,3 @@ def _digest(path: Path) -> str:
         if file.is_file():
             content.update(file.read_bytes())
     return content.hexdigest()
-
-
-def summary(order: Order, run: Run) -> str:
-    """What was chosen, in a line."""
-    learning = run.learning
-    names = ("steps", "batch", "encoder_rate", "head_rate", "number_format")
-    return ", ".join(f"{name.replace('_', ' ')} {getattr(learning, name)}" for name in names)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -326,9 +329,16 @@ def test_the_command(server, gliner, folder):
     assert "there already" in err
 
 
-def test_the_command_without_a_network(server, gliner, folder, monkeypatch):
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    code, out, err = gliner("push", folder, NAME)
-    assert (code, out) == (1, "")
-    assert "HF_HUB_OFFLINE" in err
-    assert server.sent == []
+def test_the_command_in_a_process_of_its_own(server, folder, tmp_path):
+    upload.push(folder, NAME)
+    environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_XET": "1"}
+    for offline, code, expected in (("0", 0, "there already"), ("1", 1, "switched off (HF_HUB_OFFLINE)")):
+        command = [sys.executable, "-m", "gliner_cli", "push", str(folder), NAME]
+        environment["HF_HUB_OFFLINE"] = offline
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, bool(done.stdout)) == (code, not code)
+        assert expected in done.stderr
+        assert all(line.startswith(("gliner: ", "        ")) for line in done.stderr.splitlines()), (
+            "the client is quiet"
+        )
+        assert SECRET not in done.stdout + done.stderr

@@ -16,6 +16,7 @@ from gliner_cli.cli.render import print_tables
 from gliner_cli.evaluation.cells import Number, Table
 from tests.evaluation import fakes
 from tests.evaluation.fakes import Fake
+from tests.evaluation.llm_server import KEY, Llm, serving, spoken
 
 GLINER = [sys.executable, "-m", "gliner_cli", "bench"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,6 +150,66 @@ def test_answers_made_elsewhere_are_scored_beside(tmp_path):
     assert [row["f1"] == 1 for row in report["rows"]] == [False, True]
     assert list(report["speed"]["systems"]) == ["gliner-cli"]
     assert report["differences"][0]["f1"] > 0
+
+
+def _mostly_right(body):
+    """Finds the first capitalised word; now and then it makes one up, or talks instead."""
+    text = spoken(body)
+    if len(text) % 5 == 0:
+        return "I am glad you ask!"
+    names = [word.strip(".,") for word in text.split() if word[0].isupper()][:1]
+    return json.dumps({"entities": [{"text": name, "label": "person"} for name in [*names, "Nobody at all"]]})
+
+
+@pytest.fixture
+def key(monkeypatch):
+    monkeypatch.setenv("MY_KEY", KEY)
+    return ["--key-env", "MY_KEY"]
+
+
+def _kept_nowhere(done, folder):
+    for content in (done.stdout, done.stderr, *(one.read_text() for one in folder.iterdir())):
+        assert KEY not in content
+
+
+def test_a_service_that_misbehaves(tmp_path, key):
+    """429, 500, an answer cut off, one of nothing, strings that are in no text: everything is counted, nothing lost."""
+    with serving(Llm(says=_mostly_right, faults=[429, 500, "cut", "html", 503, "null"])) as llm:
+        asked = ["--against", "openai:m", "--endpoint", llm.url, *key, "--price", "in=1,out=2", "--budget", "5"]
+        done = run("--suite", "small/news", "--limit", "12", "--quality", "--report", tmp_path, *asked)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    row = next(row for row in report["rows"] if row["system"] == "openai:m")
+    used = row["usage"]
+    assert row["documents"] == 12
+    assert "answered" not in row
+    assert used["requests"] == 12 + used["retries"]
+    assert used["retries"] >= 4
+    assert used["malformed"] >= 1
+    assert used["hallucinated"] >= 5
+    assert used["cost"] >= llm.cost(1, 2) > 0
+    assert report["costs"][1]["per_million_documents"] == pytest.approx(used["cost"] / 12 * 1e6)
+    assert row["latency"]["documents"] == len(llm.answered)
+    assert "What was asked of services" in done.stdout
+    _kept_nowhere(done, tmp_path)
+
+
+def test_a_budget_is_kept_and_resumed_with_more(tmp_path, key):
+    with serving(Llm(says=_mostly_right)) as llm:
+        asked = ["--suite", "small/news", "--quality", "--report", tmp_path, "--against", "openai:m", "--endpoint", llm.url, *key, "--price", "in=1000,out=1000"]  # fmt: skip
+        done = run(*asked, "--budget", "6")
+        assert done.returncode == 0, done.stderr
+        assert llm.cost(1000, 1000) <= 6
+        row = json.loads((tmp_path / "report.json").read_text())["rows"][1]
+        assert 0 < row["answered"]["documents"] < row["documents"]
+        assert row["answered"]["documents"] + row["usage"]["unanswered"] == row["documents"]
+        assert "NOT ALL ANSWERED" in done.stdout
+        _kept_nowhere(done, tmp_path)
+        done = run(*asked, "--budget", "3000", "--resume")
+        assert done.returncode == 0, done.stderr
+        assert "gliner-cli reads" not in done.stderr
+        assert "openai:m reads" in done.stderr
+        assert "answered" not in json.loads((tmp_path / "report.json").read_text())["rows"][1]
 
 
 WRONG = {

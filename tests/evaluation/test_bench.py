@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -33,6 +34,20 @@ def test_a_row_for_every_system_and_set_and_all_are_closed():
     assert other.calls[-1] == ("other", -1)
     assert report["speed"] is None
     json.dumps(report, allow_nan=False)
+
+
+def test_systems_of_one_name_are_told_apart():
+    report = fakes.report(Fake("same"), Fake("same", misses=2), Fake("same", misses=3))
+    assert [row["system"] for row in report["rows"]] == ["same", "same 2", "same 3"]
+    assert len({row["f1"] for row in report["rows"]}) == 3
+
+
+def test_those_already_loaded_are_closed_if_one_cannot_be():
+    one = Fake("one")
+    wanted = fakes.request(one)
+    with pytest.raises(InputError, match="strings are off"):
+        list(grown(replace(wanted, makers=[*wanted.makers, fakes.broken])))
+    assert one.calls == [("one", -1)]
 
 
 def test_the_report_grows_row_by_row():
@@ -189,7 +204,13 @@ def test_costs_of_a_machine_and_of_a_service():
         "speed": {"systems": {"here": {"documents_per_second": {"median": 10}}}},
         "rows": [
             {"system": "there", "documents": 50, "seconds": 10, "usage": {"cost": 0.2, "requests": 50}},
-            {"system": "there", "documents": 50, "seconds": 40, "usage": {"cost": 0.3, "requests": 50}},
+            {
+                "system": "there",
+                "documents": 80,
+                "seconds": 40,
+                "usage": {"cost": 0.3, "requests": 50},
+                "answered": {"documents": 50},
+            },
             {"system": "file", "documents": 50, "seconds": 0.1, "usage": {}},
         ],
     }

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable
+from itertools import islice
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def one_of_several(rank: int, count: int, port: int, folder: Path, out: Path, ch
 
 
 def course_of(folder: Path, out: Path, changed: dict[str, Any]) -> dict[str, Any]:
-    """Of a run to its end: its losses, its scores by step, and its weights at the end."""
+    """Of a run, or its first events: its losses, its scores by step, and its weights at the end."""
     run = toys.a_run(toys.checkpoint(folder), out, **changed)
-    losses = [event.loss for event in run.events() if hasattr(event, "loss")]
+    losses = [event.loss for event in islice(run.events(), changed.get("events")) if hasattr(event, "loss")]
     return {"losses": losses, "scores": run.course.scores, "weights": toys.tensors(run)}

@@ -85,7 +85,7 @@ CLOCKS = "loop.Learner.elapsed is by each process's own clock; with --minutes th
 
 @pytest.mark.xfail(strict=True, reason=CLOCKS)
 def test_two_processes_with_a_time_limit_agree(tmp_path, folder):
-    first, second = in_two(folder, tmp_path / "two", steps=3, minutes=30)
+    first, second = in_two(folder, tmp_path / "two", steps=10**6, minutes=1e-2, events=4)
     assert toys.equal(first["weights"], second["weights"])
 
 
@@ -161,9 +161,7 @@ def test_no_number_changes_nothing(checkpoint, what, where):
     if where == "loss":
         learner.loss = lambda *cells: Loss()(*cells) * what
     else:
-        learner.network.encoder.register_full_backward_hook(lambda *_: None)
-        parameter = learner.network.head.label_projection[0].weight
-        parameter.register_hook(lambda gradient: gradient * what)
+        learner.network.head.label_projection[0].weight.register_hook(lambda gradient: gradient * what)
     with pytest.raises(TrainingError, match="step 1"):
         learner.learn(lessons)
     assert toys.equal(before, weights(learner))
@@ -181,7 +179,7 @@ def test_bf16_is_nearly_fp32(folder):
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
 
 
-@pytest.mark.parametrize("backbone", ["deberta-v2", "bert", "electra"])
+@pytest.mark.parametrize("backbone", ["deberta-v2", "bert", pytest.param("electra", marks=pytest.mark.slow)])
 def test_gradient_checkpointing_gives_the_same_update(tmp_path, backbone):
     """With dropout: what is computed again is dropped again."""
     folder = tiny.checkpoint_folder(tmp_path, backbone, num_rnn_layers=0)
@@ -193,7 +191,7 @@ def test_gradient_checkpointing_gives_the_same_update(tmp_path, backbone):
         learner = toys.learner(of, warmup=0.0)
         calls: list[int] = []
         layers = next(part for part in of.network.modules() if isinstance(part, torch.nn.ModuleList))
-        layers[0].register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        layers[0].register_forward_pre_hook(lambda *_, calls=calls: calls.append(1))
         lessons = toys.lessons(of, TEXTS)
         losses = [learner.learn(lessons).loss for _ in range(2)]
         after.append((losses, weights(learner)))
@@ -230,7 +228,7 @@ def test_the_encoder_and_all_else_have_rates_of_their_own(checkpoint):
     for factor in (0.002, 0.5, 1.0, 0.5):
         step = learner.learn(lessons)
         assert step.rate == pytest.approx(5e-4 * factor)
-        assert {group["lr"] for group in learner.optimizer.param_groups} == {pytest.approx(1e-4 * factor), step.rate}
+        assert sorted({g["lr"] for g in learner.optimizer.param_groups}) == pytest.approx([1e-4 * factor, step.rate])
 
 
 @pytest.mark.parametrize("kind", ["folder", "bi_folder"])
@@ -285,7 +283,8 @@ def test_what_cannot_be_frozen_is_refused(checkpoint, what):
         freeze(checkpoint.network, what)
 
 
-@pytest.mark.parametrize("backbone", sorted(tiny.BACKBONES.keys() - {"deberta-v2"}))
+@pytest.mark.slow  # most are transformers', which takes its time to import
+@pytest.mark.parametrize("backbone", tiny.BACKBONES)
 def test_every_backbone_has_embeddings_and_layers_to_freeze(tmp_path, backbone):
     network = toys.checkpoint(tiny.checkpoint_folder(tmp_path, backbone, num_rnn_layers=0)).network
     learning = []
@@ -293,7 +292,8 @@ def test_every_backbone_has_embeddings_and_layers_to_freeze(tmp_path, backbone):
         network.requires_grad_(True)
         freeze(network, what)
         learning.append(learning_parameters(network)[0])
-    assert learning == sorted(set(learning), reverse=True), "each freezes more than the one before"
+    assert learning == sorted(learning, reverse=True), "each freezes more than the one before"
+    assert len(set(learning)) == (4 if backbone == "albert" else 5), "Albert's layers are one"
 
 
 # --- Dropout --------------------------------------------------------------------------------------------------------
@@ -306,7 +306,7 @@ def test_dropout_drops_its_share_and_keeps_the_mean(rate):
     kept = dropout(x, rate, True)
     share = round(256 * rate) / 256
     assert float((kept == 0).float().mean()) == pytest.approx(share, abs=0.005)
-    assert set(kept.tolist()) == {0.0, pytest.approx(1 / (1 - share))}
+    assert sorted(set(kept.tolist())) == pytest.approx([0.0, 1 / (1 - share)])
     kept.sum().backward()
     assert torch.equal(x.grad, kept.detach())
     torch.manual_seed(0)

@@ -31,7 +31,7 @@ _SENTENCES = [
     "{person} left {city} at dawn .",
     "{person} and {person} sold the {boat} in {city} .",
     "The {boat} is bound for {city} with {person} .",
-    "Nobody at the desk said why .",
+    "Nobody at desk {number} said why .",
     "{city} was under water , said {person} .",
 ]
 _NAMES = {"person": PEOPLE, "city": CITIES, "boat": BOATS}
@@ -50,16 +50,17 @@ def marked(*parts: str | tuple[str, str], **fields: Any) -> Document:
 
 
 def invented(count: int, seed: int = 0) -> list[Document]:
-    """So many sentences about people, cities and boats."""
+    """So many sentences about people, cities and boats, no two the same."""
     chance = random.Random(seed)
-    made = []
-    for number in range(count):
+    made: dict[str, Document] = {}
+    while len(made) < count:
         parts: list[str | tuple[str, str]] = []
-        for word in chance.choice(_SENTENCES).split():
+        for word in chance.choice(_SENTENCES).replace("{number}", str(len(made))).split():
             label = word.strip("{}")
             parts.append((chance.choice(_NAMES[label]), label) if label in _NAMES else word)
-        made.append(marked(*parts, id=f"toy:{number}", source="toy"))
-    return made
+        one = marked(*parts, id=f"toy:{len(made)}", source="toy")
+        made.setdefault(one.text, one)
+    return list(made.values())
 
 
 # --- Files ----------------------------------------------------------------------------------------------------------
