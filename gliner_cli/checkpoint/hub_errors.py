@@ -34,7 +34,6 @@ _TROUBLE = ("The hub is in trouble", "Try again later: files that are complete a
 @contextmanager
 def quiet_client() -> Iterator[None]:
     """Silences the client's own bars and warnings: they show signed addresses; what matters is an error of ours."""
-    import huggingface_hub.utils.logging  # its import sets the level that we set below
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     logger = logging.getLogger("huggingface_hub")

@@ -66,8 +66,9 @@ def bench(
     wanted = request(
         asked, shlex.join(["gliner", *sys.argv[1:]]), say, _kept(path, reporting.resume), _silent if quiet else note
     )
-    if path:
-        reports.prepare(path)
+    for folder in (path and path.parent, reporting.report):
+        if folder:
+            reports.prepare(folder)
     report: Report = {}
     for report in benches.grown(wanted):
         if path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -49,6 +50,7 @@ def finetune(
 
     [bold]gliner finetune --resume my-model[/bold]
     """
+    from gliner_cli.training.diary import check_trackers
     from gliner_cli.training.finished import refuse_to_replace
     from gliner_cli.training.order import Order
 
@@ -61,10 +63,11 @@ def finetune(
     order = (
         Order.stored(resume) if resume else Order(tuple(train or ()), finetuning, learning, teaching, choice, reading)
     )
+    check_trackers(order.finetuning.track or ())
     if not (resume or check):
         refuse_to_replace(order.finetuning.output)
     run = order.run(problem)
-    if check or not quiet:
+    if run.first and (check or not quiet):
         _tell(run.judgement, every=check)
     if not check:
         _learn(order, run, bool(resume), quiet)
@@ -196,4 +199,5 @@ def _say_what_came(report: Any, folder: Path) -> None:
             f"{100 * others['after']:.1f}"
         )
     note(f"the checkpoint is in {folder}, what to know about it in {folder / 'report.md'}")
-    note(f"use it: gliner extract FILE -m {folder} -l {next(iter(report['data']['labels']), 'person')!r}")
+    label = shlex.quote(next(iter(report["data"]["labels"])))
+    note(f"use it: gliner extract FILE -m {shlex.quote(str(folder))} -l {label}")

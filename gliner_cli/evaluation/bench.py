@@ -121,7 +121,7 @@ def _with_rows(report: Report, request: Request, systems: Sequence[System]) -> I
     report["earlier"] = kept = {row["key"]: row for row in earlier if "answered" not in row}
     for system in systems:
         for gold in request.sets:
-            key = _key(report, system.name, gold.name)
+            key = _key(report, system, gold)
             if key not in kept:
                 request.say(f"{system.name} reads {gold.name}: {len(gold.documents):,} documents")
             report["rows"].append(kept.pop(key, None) or _row(system, gold, key))
@@ -138,10 +138,11 @@ _IRRELEVANT = {"budget", "price", "concurrency", "retries", "timeout", "wait", "
                "threads"}  # fmt: skip
 
 
-def _key(report: Report, system: str, gold: str) -> str:
+def _key(report: Report, system: System, gold: GoldSet) -> str:
     """What a row depends on; one with the same key need not be made again."""
-    about = {name: value for name, value in report["systems"][system].items() if name not in _IRRELEVANT}
-    content = [system, about, report["sets"][gold]["digest"], report["settings"].get("extraction")]
+    about = {name: value for name, value in report["systems"][system.name].items() if name not in _IRRELEVANT}
+    asked = [ours.thresholds(system, gold.labels), report["settings"].get("extraction")]
+    content = [system.name, about, report["sets"][gold.name]["digest"], asked]
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -154,7 +155,8 @@ def _row(system: System, gold: GoldSet, key: str) -> dict[str, Any]:
     named = {"system": system.name, "set": gold.name, "key": key, "seconds": seconds, "usage": used}
     if isinstance(system, Endpoint) and (taken := system.latencies[replies:]):
         named["latency"] = measure.percentiles(taken)
-    row = {**named, **scored(gold.documents, answer), "unreachable": ours.unreachable(system, gold)}
+    told = {"thresholds": ours.thresholds(system, gold.labels), "unreachable": ours.unreachable(system, gold)}
+    row = {**named, **scored(gold.documents, answer), **told}
     return row | _of_answered(gold, answer)
 
 

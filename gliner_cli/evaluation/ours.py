@@ -15,6 +15,7 @@ from gliner_cli.evaluation.peers import Peer
 from gliner_cli.evaluation.quality import Answer
 from gliner_cli.evaluation.suites import GoldSet
 from gliner_cli.evaluation.systems import Answers, Ours, System
+from gliner_cli.options import UNTUNED
 from gliner_cli.text.labels import Labels
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def answered(system: System, gold: GoldSet) -> Answer:
     own: what an entity displaced at a low one does not come back.
     """
     system = _suited(system, gold)
-    threshold = _one_threshold(system, gold.labels) if isinstance(system, Ours) else None
+    threshold = _telling(system, gold.labels) if isinstance(system, Ours) else None
     if not isinstance(system, Ours) or threshold is None:
         found = system.extract(gold.documents, gold.labels)
         return Answer(found, found, None)
@@ -46,12 +47,19 @@ def _suited(system: System, gold: GoldSet) -> System:
     return replace(system, extraction=replace(system.extraction, nested=True))
 
 
-def _one_threshold(ours: Ours, labels: Labels) -> float | None:
+def _telling(ours: Ours, labels: Labels) -> float | None:
     """The threshold of all labels, where a run at a low one tells what is found at it; otherwise None."""
-    own = set(ours.extractor.plan(labels, ours.extraction).labels.thresholds)
-    threshold = own.pop()
-    tells = not own and ours.extractor.checkpoint.config.head == "span" and (threshold or 0) > _FLOOR
-    return threshold if tells else None
+    own = set(thresholds(ours, labels).values())
+    tells = len(own) == 1 and ours.extractor.checkpoint.config.head == "span" and min(own) > _FLOOR
+    return own.pop() if tells else None
+
+
+def thresholds(system: System, labels: Labels) -> dict[str, float]:
+    """At which score each label counts, as the user says or the checkpoint was tuned; of others we do not know."""
+    if not isinstance(system, Ours):
+        return {}
+    asked = system.extractor.plan(labels, system.extraction).labels
+    return {name: UNTUNED if own is None else own for name, own in zip(asked.names, asked.thresholds, strict=True)}
 
 
 def unreachable(system: System, gold: GoldSet) -> dict[str, int]:

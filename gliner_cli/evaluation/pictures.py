@@ -46,6 +46,17 @@ def words(content: str, x: float, y: float, **attributes: Any) -> str:
     return tag("text", escape(content), x=float(x), y=float(y), **attributes)
 
 
+def standalone(picture: str) -> str:
+    """A picture as a file of its own: with its name space, and with the colours that a page would give it."""
+    style = (
+        "text{font:12px sans-serif;fill:#555}line{stroke:#ddd}.curve{fill:none;stroke:#2563c9;stroke-width:2}"
+        ".dot,circle{fill:#2563c9}"
+    )
+    return picture.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(
+        ">", f"><style>{style}</style><rect width='100%' height='100%' fill='#fff'/>", 1
+    )
+
+
 def _line(x1: float, y1: float, x2: float, y2: float, **attributes: Any) -> str:
     return tag("line", x1=float(x1), y1=float(y1), x2=float(x2), y2=float(y2), **attributes)
 

@@ -23,15 +23,15 @@ def place(folder: Path | None, file: Path | None) -> Path | None:
     return file or (folder / JSON if folder else None)
 
 
-def prepare(path: Path) -> None:
+def prepare(folder: Path) -> None:
     """Make the folder, before hours are spent on what could not be written."""
+    hint = "Name another folder: --report DIR"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        hint = "Name another folder: --report DIR"
-        raise OutputError(f"{path.parent} cannot be made: {error.strerror}.", hint) from error
-    if not os.access(path.parent, os.W_OK):
-        raise OutputError(f"{path.parent} is write-protected.", "Name another folder: --report DIR")
+        raise OutputError(f"{folder} cannot be made: {error.strerror}.", hint) from error
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{folder} is write-protected.", hint)
 
 
 def save(report: Report, path: Path) -> None:

@@ -11,7 +11,7 @@ from gliner_cli.evaluation.bench import Report
 from gliner_cli.evaluation.cells import Cell, Number, Shown, Table, between, count, percent, seconds, signed, spread
 
 AVERAGE = "average"
-POOLED = "all as one set"
+POOLED = "all as one"
 _MODES = ("strict", "exact", "partial", "type")
 _KINDS = ("missed", "spurious", "wrong label", "wrong boundary", "wrong both")
 _REASONS = ("wider than the network reads", "not on word boundaries")
@@ -71,7 +71,7 @@ def quality(report: Report) -> Table:
     rows = []
     for name in report["systems"]:
         rows += [((name,), *cells) if many else cells for cells in _scores(report, name)]
-    columns = ("system",) * many + ("set", "entities", "P", "R", "F1", "95 %", "macro", "UniNER")
+    columns = ("system",) * many + ("set", "gold", "P", "R", "F1", "95 %", "macro", "UniNER")
     return Table("How good: exact spans, in percent", columns, tuple(rows), tuple(_quality_notes(report)), 1 + many)
 
 
@@ -197,7 +197,7 @@ def services(report: Report) -> Table:
         )
         for row in of_services(report)
     )
-    columns = ("system", "set", *(name.replace("_", " ") for name in _ASKED), "cost", "p50 / p95")
+    columns = ("system", "set", *(name.replace("_", " ") for name in _ASKED), "cost", "p50/p95")
     notes = tuple(_unanswered(row) for row in report["rows"] if "answered" in row)
     return Table("What was asked of services", columns, rows, notes, 2)
 
@@ -217,13 +217,13 @@ _MEASURES: Mapping[str, Callable[[Row], Cell]] = {
     "words a second": lambda one: spread(count, one["words_per_second"]),
     "pieces a second": lambda one: (count(one["pieces_per_second"]),),
     "documents a second": lambda one: spread(cells.amount, one["documents_per_second"]),
-    "one document: p50 / p95 / p99": lambda one: _joined(seconds, one["latency"], "p50", "p95", "p99"),
+    "one document, p50/p95/p99": lambda one: _joined(seconds, one["latency"], "p50", "p95", "p99"),
     "loaded after": lambda one: (seconds(one["loaded"]),),
     "first answer after": lambda one: (seconds(one["first"]),),
     "most memory": lambda one: (cells.size(one["memory"]),),
     "most memory of the GPU": lambda one: (cells.size(one["gpu_memory"]),),
     "processor time of a run": lambda one: (seconds(one["cpu"]["median"]),),
-    "% of the speed of multiplying": lambda one: (percent(one["share_of_matmul"]),),
+    "% of multiplying speed": lambda one: (percent(one["share_of_matmul"]),),
     "documents an hour": lambda one: (count(one["documents_per_hour"]),),
     "a million documents cost": lambda one: (cells.factor(one["per_million_documents"]),),
     "× the seconds of the first": lambda one: spread(cells.factor, one["ratio"]),
@@ -232,7 +232,7 @@ _MEASURES: Mapping[str, Callable[[Row], Cell]] = {
 
 def _joined(show: Shown, values: Row, *names: str) -> Cell:
     first, *others = (show(values[name]) for name in names)
-    return (first, *(part for other in others for part in (" / ", other)))
+    return (first, *(part for other in others for part in ("/", other)))
 
 
 def speed(report: Report) -> Table:

@@ -7,6 +7,7 @@ a row a line, or one array of them. `last` is inclusive here and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -39,7 +40,9 @@ def read(source: Source, problem: Problem) -> Iterator[Document]:
         except InputError as error:
             problem(error)
         else:
-            yield document(row, place, source.name)
+            made = document(row, place, source.name)
+            fields = _fields(value) or ()
+            yield replace(made, meta={name: rest for name, rest in value.items() if name not in fields})
 
 
 def parsed(value: Any, place: str) -> Row:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from gliner_cli.network.gliner import Gliner
 from gliner_cli.network.span_head import Folded, SpanHead
 
-_NOISE = 0.02
+# At 0.02 the noise of 4 D units is as large as what is passed on: of MiniLM's scores a correlation of 0.48 was left.
+_NOISE = 0.005
 _RARE = -4.0
 # States are lifted by so many standard deviations before the relu in front of `out_project`, and lowered behind it.
 _LIFT = 4.0

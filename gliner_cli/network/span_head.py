@@ -77,8 +77,8 @@ class SpanHead(nn.Module):
         return target
 
     def answerable(self, logits: Tensor, asked: Tensor) -> Tensor:
-        """Which logits count: inside their row, and of a label the row was asked for (B, C)."""
-        return torch.isfinite(logits) & asked[:, None, None, :].to(logits.device)
+        """Which logits count: inside their row, and of a label the row was asked for (B, C). NaN counts, and shows."""
+        return ~torch.isneginf(logits) & asked[:, None, None, :].to(logits.device)
 
 
 def _inside(logits: Tensor, counts: Tensor) -> Tensor:

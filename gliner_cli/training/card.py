@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gliner_cli.checkpoint.cache import is_repository
-from gliner_cli.evaluation.pictures import Mark, amounts, curves, shares
+from gliner_cli.evaluation.pictures import Mark, amounts, curves, shares, standalone
 
 Report = Mapping[str, Any]
 
@@ -30,10 +31,10 @@ def model_card(report: Report, base: str) -> str:
             "---",
             "# A GLiNER checkpoint, fine-tuned",
             "",
-            f"Began with {base}. Taught: {labels}.",
+            f"Began with {base if named else os.path.basename(base)}. Taught: {labels}.",
             "",
             "```",
-            f"gliner extract FILE -m FOLDER -l '{_first_labels(report)}'",
+            f"gliner extract FILE -m FOLDER {_first_labels(report)}",
             "```",
             "",
             *_report(report),
@@ -42,14 +43,14 @@ def model_card(report: Report, base: str) -> str:
 
 
 def _first_labels(report: Report) -> str:
-    return ",".join(list(report["data"]["labels"])[:3])
+    return " ".join(f"-l {shlex.quote(label)}" for label in list(report["data"]["labels"])[:3])
 
 
 def course_picture(report: Report) -> str:
     """F1 on the dev data by step, as SVG."""
     points = [(float(step), Mark(f1, text=f"step {step}: {100 * f1:.1f}")) for step, f1 in report["course"].items()]
     most = max((step for step, _ in points), default=1.0)
-    return curves("F1 on the dev data", {"F1": points}, amounts("steps", max(most, 1.0)), shares("F1"))
+    return standalone(curves("F1 on the dev data", {"F1": points}, amounts("steps", max(most, 1.0)), shares("F1")))
 
 
 def _report(report: Report) -> Iterator[str]:
@@ -65,7 +66,7 @@ def _report(report: Report) -> Iterator[str]:
     yield from _others(report)
     yield "## What is wrong"
     yield ""
-    kinds = ", ".join(f"{kind} {count}" for kind, count in report["errors"]["counts"].items()) or "nothing"
+    kinds = ", ".join(f"{kind} {count}" for kind, count in report["errors"].items()) or "nothing"
     unreachable = ", ".join(f"{why} {count}" for why, count in report["unreachable"].items() if count) or "nothing"
     yield f"With thresholds: {kinds}. Out of reach whatever is learned: {unreachable}."
     yield ""

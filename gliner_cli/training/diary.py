@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ from gliner_cli.training.finetune import Measured
 from gliner_cli.training.loop import Step
 
 Event = Step | Measured
-Sink = Callable[[int, Mapping[str, float]], None]
+Sink = tuple[Callable[[int, Mapping[str, float]], None], Callable[[], object]]  # tells a step's values; ends
 
 
 class Diary:
@@ -24,21 +25,24 @@ class Diary:
         self._path = folder / "log.jsonl"
         self._keep_before(from_step)
         self._file = self._path.open("a", encoding="utf-8")
-        self._sinks = [_sink(name, folder) for name in trackers]
+        self._sinks = [_SINKS[name](folder) for name in trackers]
 
     def write(self, event: Event) -> None:
         """One event, at once."""
         kind = "step" if isinstance(event, Step) else "measured"
         values = asdict(event)
-        self._file.write(json.dumps({"event": kind, **values}) + "\n")
+        finite = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in values.items()}
+        self._file.write(json.dumps({"event": kind, **finite}) + "\n")
         self._file.flush()
         number = int(values.pop("number", values.pop("step", 0)))
-        for sink in self._sinks:
-            sink(number, {name: float(value) for name, value in values.items()})
+        for tell, _ in self._sinks:
+            tell(number, {name: float(value) for name, value in values.items()})
 
     def close(self) -> None:
         """No more events."""
         self._file.close()
+        for _, close in self._sinks:
+            close()
 
     def _keep_before(self, step: int) -> None:
         if not self._path.exists():
@@ -65,10 +69,11 @@ def _before(line: str, step: int) -> bool:
     return bool(row["number"] < step if row["event"] == "step" else row["step"] <= step)
 
 
-def _sink(name: str, folder: Path) -> Sink:
-    if name not in _SINKS:
-        raise TrainingError(f"--track is {name!r}; {' or '.join(_SINKS)} was expected.", "--track tensorboard")
-    return _SINKS[name](folder)
+def check_trackers(names: Sequence[str]) -> None:
+    """Raise TrainingError for a tracker that we do not know, before anything is written."""
+    for name in names:
+        if name not in _SINKS:
+            raise TrainingError(f"--track is {name!r}; {' or '.join(_SINKS)} was expected.", "--track tensorboard")
 
 
 def _tensorboard(folder: Path) -> Sink:
@@ -82,7 +87,7 @@ def _tensorboard(folder: Path) -> Sink:
         for name, value in values.items():
             writer.add_scalar(name, value, step)
 
-    return write
+    return write, writer.close
 
 
 def _wandb(folder: Path) -> Sink:
@@ -91,7 +96,7 @@ def _wandb(folder: Path) -> Sink:
     except ImportError as error:
         raise MissingExtraError("--track wandb needs the package wandb.", "pip install wandb") from error
     run: Any = wandb.init(project="gliner", dir=str(folder))
-    return lambda step, values: run.log(dict(values), step=step)
+    return lambda step, values: run.log(dict(values), step=step), run.finish
 
 
 _SINKS: Mapping[str, Callable[[Path], Sink]] = {"tensorboard": _tensorboard, "wandb": _wandb}

@@ -31,6 +31,7 @@ from gliner_cli.training.keeping import with_opinions
 from gliner_cli.training.lessons import Asked, Teacher, lesson
 from gliner_cli.training.loop import Learner, Step
 from gliner_cli.training.passages import Passage, Remark, passages
+from gliner_cli.training.settings import chosen
 from gliner_cli.training.state import Course
 from gliner_cli.training.trial import Trial
 from gliner_cli.types import Document
@@ -66,26 +67,41 @@ class Materials:
     def of(cls, train: Sequence[Document], dev: Sequence[Document], keep: Sequence[Document], seed: int) -> Materials:
         """The data as given; where no dev data is, a part of the training data, drawn by the seed, is taken for it.
 
-        Raises TrainingError where there is nothing to learn from.
+        Raises TrainingError where there is nothing to learn from, or nothing to choose by.
         """
         if not any(document.entities for document in train):
             raise TrainingError(
                 f"The training data ({len(train)} documents) has no entities to learn from.",
                 'Expected {"text", "entities": [{"start", "end", "label"}]}, rows of tokens and spans, or CoNLL.',
             )
-        if dev:
-            return cls(tuple(train), tuple(dev), tuple(keep))
-        texts = list(dict.fromkeys(document.text for document in train))  # one that comes twice is never in both
-        count = min(max(round(_DEV_SHARE * len(texts)), _LEAST_DEV), _MOST_DEV, len(texts) // 2)
-        chosen = set(random.Random(f"{seed}/dev").sample(texts, count))  # noqa: S311
-        taken = tuple(document for document in train if document.text in chosen)
-        left = tuple(document for document in train if document.text not in chosen)
-        return cls(left, taken, tuple(keep))
+        left, taken = (train, dev) if dev else _split(train, seed)
+        if not any(document.entities for document in taken):
+            raise TrainingError(
+                f"The dev data ({len(taken)} documents) has no entities to choose the best state by.",
+                "Give more training data, or other dev data: --dev FILE",
+            )
+        return cls(tuple(left), tuple(taken), tuple(keep))
 
     @property
     def labels(self) -> tuple[str, ...]:
         """All types in the training data, the most frequent first."""
         return labels_of(self.train)
+
+
+def _split(documents: Sequence[Document], seed: int) -> tuple[list[Document], list[Document]]:
+    """The documents to learn from, and a part of them as dev data: the same share of those with entities and without.
+
+    A text that comes twice is never in both.
+    """
+    chance, chosen = random.Random(f"{seed}/dev"), set[str]()  # noqa: S311
+    marked = dict.fromkeys(document.text for document in documents if document.entities)
+    plain = dict.fromkeys(document.text for document in documents if document.text not in marked)
+    least = _LEAST_DEV / (len(marked) + len(plain))
+    for texts in (marked, plain):
+        count = round(len(texts) * min(max(_DEV_SHARE, least), 0.5))
+        chosen.update(chance.sample(list(texts), min(count, _MOST_DEV, len(texts) // 2)))
+    left = [document for document in documents if document.text not in chosen]
+    return left, [document for document in documents if document.text in chosen]
 
 
 def labels_of(documents: Sequence[Document]) -> tuple[str, ...]:
@@ -106,7 +122,7 @@ def closed(documents: Sequence[Document], annotation: Annotation) -> tuple[str, 
 
 @dataclass
 class Run:
-    """One run over its materials. `learning` has no None left (see `settings.chosen`); `steps` yields what happens."""
+    """One run over its materials; `events` yields what happens. What `learning` leaves open is chosen here."""
 
     checkpoint: Checkpoint
     materials: Materials
@@ -122,10 +138,18 @@ class Run:
         self.maker = PieceMaker(self.checkpoint)
         self.closed = closed(self.materials.train, self.teaching.annotation)
         self.teacher, self.judgement = self._taught(self.materials.train, self.closed)
+        if not any(passage.gold for passage in self.teacher.passages):
+            raise TrainingError(
+                "None of the entities can be learned: " + ", ".join(self.judgement.by_kind) + ".",
+                "gliner finetune TRAIN --check says where",
+            )
+        network = self.checkpoint.network
+        is_new = self.finetuning.from_backbone is not None
+        size = sum(parameter.numel() for parameter in network.encoder.backbone.parameters())
+        self.learning = chosen(self.learning, len(self.teacher.passages), size, is_new, self.device)
         self.keeper = self._keeper() if self.materials.keep else None
         self.trial = Trial(self.materials.dev, self.closed)
-        network = self.checkpoint.network
-        if self.finetuning.from_backbone:
+        if is_new:
             self._begin()
         freeze(network, self.learning.freeze)
         if self.learning.lora:
@@ -140,7 +164,7 @@ class Run:
     @torch.no_grad()
     def _begin(self) -> None:
         """Set new heads by what the encoder says of the first passages."""
-        network = self.checkpoint.network.eval()
+        network = self.checkpoint.network.cpu().eval()
         group = self.teacher.lessons(0, _SAMPLE, self.learning.micro_tokens)[0]
         batch = lesson(0, group, self.maker, self.checkpoint.labels_tokenizer).batch
         if batch.label_at is not None:
@@ -149,7 +173,12 @@ class Run:
             begin_near_identity(network, words[batch.word_at >= 0], labels[batch.label_at >= 0])
 
     def _keeper(self) -> Teacher:
-        documents = with_opinions(self.materials.keep, self.checkpoint, self.materials.labels)
+        if self.finetuning.from_backbone and not any(document.entities for document in self.materials.keep):
+            raise TrainingError(
+                "The data of --keep has no entities, and a new network has no opinion of it.",
+                "Label it first: gliner extract FILE -l person -o keep.jsonl",
+            )
+        documents = with_opinions(self.materials.keep, self.checkpoint, self.materials.labels, self._computing)
         return self._taught(documents, closed(documents, "auto"))[0]
 
     def _taught(self, documents: Sequence[Document], annotated: tuple[str, ...]) -> tuple[Teacher, Judgement]:
@@ -165,12 +194,12 @@ class Run:
     def events(self) -> Iterator[Step | Measured]:
         """Learn to the end, from wherever the run is. Leaves the best weights in the network."""
         saved = time.monotonic()
-        if not self.course.scores:
-            yield self._measured()
-        while not self._over():
-            yield self._step()
+        while True:
             if self._time_to_measure():
                 yield self._measured()
+            if self._over():
+                break
+            yield self._step()
             if time.monotonic() - saved > self.finetuning.save_every:
                 self.save()
                 saved = time.monotonic()
@@ -190,21 +219,28 @@ class Run:
 
     def _step(self) -> Step:
         """One update. Where memory is not enough, less is computed at once from then on."""
-        groups = self._groups()
+        while (done := self._tried(groups := self._groups())) is None:
+            if all(len(group) == 1 for _, group in groups) or self.learner.processes.count > 1:
+                raise TrainingError(
+                    f"There is not enough memory for step {self.learner.step}.",
+                    "Compute less at once: --micro-tokens 1024 --gradient-checkpointing",
+                )
+            self.learner.forget_gradients()
+            self.course.micro_tokens //= 2
+        self.course.step, self.course.elapsed = self.learner.step, self.learner.elapsed
+        return done
+
+    def _tried(self, groups: Sequence[tuple[int, Sequence[Asked]]]) -> Step | None:
+        """One update by these passages; None where memory was not enough. (Its error holds on to what did not fit, so
+        it must be gone before the next try.)"""
         tokenizer = self.checkpoint.labels_tokenizer
         lessons = [lesson(number, group, self.maker, tokenizer) for number, group in groups]
         try:
-            done = self.learner.learn(lessons)
+            return self.learner.learn(lessons)
         except torch.OutOfMemoryError:
-            if all(len(group) == 1 for _, group in groups):
-                raise
-            self.learner.forget_gradients()
-            self.course.micro_tokens //= 2
-            return self._step()
+            return None
         except TrainingError as error:
             raise self._blaming(error, groups) from error
-        self.course.step, self.course.elapsed = self.learner.step, self.learner.elapsed
-        return done
 
     def _blaming(self, error: TrainingError, groups: Sequence[tuple[int, Sequence[Asked]]]) -> TrainingError:
         """The same error, the texts of its step in a file."""
@@ -223,21 +259,28 @@ class Run:
         return self.learner.processes.share(list(enumerate(groups)))
 
     def _time_to_measure(self) -> bool:
+        """At the beginning, at even distances, and at the end, but never twice in one place."""
         every = max(1, math.ceil(self.learner.steps / self.finetuning.evaluations))
-        return self.learner.step % every == 0 or self.learner.finished
+        due = self.learner.step % every == 0 or self.learner.finished
+        return due and self.learner.step not in self.course.scores
 
     def _measured(self) -> Measured:
         """Measure the dev data, in the first process; the others hear of it."""
         processes, f1 = self.learner.processes, 0.0
         if self.first:
-            f1 = self.trial.f1(self.trial.found(self.checkpoint, Computing(device=self.device.type)))  # type: ignore[arg-type]
+            f1 = self.trial.f1(self.trial.found(self.checkpoint, self._computing))
         (f1,) = processes.sum([f1])
-        best = self.course.best is None or f1 > self.course.scores[self.course.best]
+        before = 0.0 if self.course.best is None else self.course.scores[self.course.best]
+        best = f1 > before or not before  # as long as nothing is found, the state that has learned most
         self.course.scores[self.learner.step] = f1
         if best:
             self.course.best = self.learner.step
             self.best = state.weights(self.checkpoint.network)
         return Measured(self.learner.step, f1, best)
+
+    @property
+    def _computing(self) -> Computing:
+        return Computing(device=self.device.type)  # type: ignore[arg-type]
 
     # --- Breaks ----------------------------------------------------------------------------------------------------
 

@@ -28,8 +28,19 @@ def refuse_to_replace(folder: Path) -> None:
 def save_all(outcome: Outcome, folder: Path, base: str, half: bool) -> None:
     """Write the checkpoint, its card, report and picture, and take the run's state away.
 
-    The configuration comes last: a folder that has one is whole.
+    The configuration comes last: a folder that has one is whole. Raises OutputError, the state still there, where it
+    cannot be written.
     """
+    try:
+        _save_all(outcome, folder, base, half)
+    except OSError as error:
+        raise OutputError(
+            f"The checkpoint cannot be written to {folder}: {error.strerror or error}.",
+            f"Make room, then: gliner finetune --resume {folder}",
+        ) from error
+
+
+def _save_all(outcome: Outcome, folder: Path, base: str, half: bool) -> None:
     made = folder / RUN_FOLDER / "checkpoint"
     shutil.rmtree(made, ignore_errors=True)
     save(_halved(outcome.checkpoint) if half else outcome.checkpoint, made)
@@ -40,7 +51,12 @@ def save_all(outcome: Outcome, folder: Path, base: str, half: bool) -> None:
     (made / "report.md").write_text("# Report\n\n" + report_page(report), encoding="utf-8")
     (made / "README.md").write_text(model_card(report, base), encoding="utf-8")
     (made / "learning.svg").write_text(course_picture(report), encoding="utf-8")
+    # Beside the run, where `push` does not look: errors are shown with the user's own texts.
+    errors = "".join(json.dumps(error, ensure_ascii=False) + "\n" for error in outcome.errors)
+    (folder / RUN_FOLDER / "errors.jsonl").write_text(errors, encoding="utf-8")
     for path in sorted(made.iterdir(), key=lambda path: path.name == CONFIG_FILE):
+        if path.is_dir():
+            shutil.rmtree(folder / path.name, ignore_errors=True)
         path.replace(folder / path.name)
     made.rmdir()
     for state in (folder / RUN_FOLDER).glob("state-*"):

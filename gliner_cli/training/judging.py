@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
+from itertools import takewhile
 
-from gliner_cli.training.passages import Passage, Remark
+from gliner_cli.training.passages import Passage, Remark, where
 from gliner_cli.types import Document, Entity
 
 # Fewer examples than this teach a label little.
@@ -39,6 +40,7 @@ def judgement(
     labels = Counter(entity.label for document in train for entity in document.entities)
     all_labels = {**labels, **{entity.label: 0 for document in dev for entity in document.entities}}
     found = [*remarks, *_repeated(train), *_shared(train, dev), *_overlaps(train), *_case(all_labels), *_few(labels)]
+    found += [Remark("in the dev data only", "labels", label) for label in all_labels if label not in labels]
     return Judgement(len(train), len(passages), dict(labels.most_common()), tuple(found))
 
 
@@ -49,30 +51,32 @@ def _repeated(documents: Iterable[Document]) -> Iterator[Remark]:
         if same is document:
             continue
         if _spans(same) == _spans(document):
-            yield Remark("the same text again", _where(document), f"first at {_where(same)}")
+            yield Remark("the same text again", where(document), f"first at {where(same)}")
         else:
-            yield Remark("the same text with other entities", _where(document), f"first at {_where(same)}")
+            yield Remark("the same text with other entities", where(document), f"first at {where(same)}")
 
 
 def _shared(train: Iterable[Document], dev: Iterable[Document]) -> Iterator[Remark]:
-    places = {document.text: _where(document) for document in train}
+    places = {document.text: where(document) for document in train}
     for document in dev:
         if document.text in places:
-            yield Remark("in the training and the dev data", _where(document), f"also {places[document.text]}")
+            yield Remark("in the training and the dev data", where(document), f"also {places[document.text]}")
 
 
 def _overlaps(documents: Iterable[Document]) -> Iterator[Remark]:
     for document in documents:
         entities = sorted(document.entities, key=lambda entity: (entity.start, entity.end))
-        for one, other in pairwise(entities):
-            if kind := _overlap(one, other):
+        for place, one in enumerate(entities):
+            for other in takewhile(partial(_begins_inside, one), entities[place + 1 :]):
                 example = f"{one.text!r} as {one.label}, {other.text!r} as {other.label}"
-                yield Remark(kind, _where(document), example)
+                yield Remark(_overlap(one, other), where(document), example)
+
+
+def _begins_inside(one: Entity, other: Entity) -> bool:
+    return other.start < one.end
 
 
 def _overlap(one: Entity, other: Entity) -> str:
-    if other.start >= one.end:
-        return ""
     if (one.start, one.end) == (other.start, other.end):
         return "the same entity twice" if one.label == other.label else "several labels on the same words"
     return "entities that overlap (only one of them can be found without --nested)"
@@ -95,7 +99,3 @@ def _few(labels: Counter[str]) -> Iterator[Remark]:
 
 def _spans(document: Document) -> set[tuple[int, int, str]]:
     return {(entity.start, entity.end, entity.label) for entity in document.entities}
-
-
-def _where(document: Document) -> str:
-    return document.id or document.source or "?"

@@ -22,19 +22,17 @@ COMMON_TYPES = (
 )  # fmt: skip
 
 
-def with_opinions(documents: Iterable[Document], checkpoint: Checkpoint, taught: Iterable[str]) -> list[Document]:
-    """The documents, those without entities labelled by the checkpoint for the common types that are not to be taught.
+def with_opinions(
+    documents: Iterable[Document], checkpoint: Checkpoint, taught: Iterable[str], computing: Computing
+) -> list[Document]:
+    """The documents; where none has entities, labelled by the checkpoint for the common types that are not taught.
 
     They say so (`meta["labels"]`): what the checkpoint did not find, it should go on not to find.
     """
+    given = list(documents)
+    if any(document.entities for document in given):
+        return given
     known = {label.lower() for label in taught}
     asked = [label for label in COMMON_TYPES if label not in known]
-    given = list(documents)
-    plain = [document for document in given if not document.entities and "negatives" not in document.meta]
-    found = Extractor(checkpoint, Computing()).extract(plain, asked) if plain else iter(())
-    opinions = {id(document): opinion for document, opinion in zip(plain, found, strict=True)}
-    return [_said(opinions[id(one)], asked) if id(one) in opinions else one for one in given]
-
-
-def _said(document: Document, asked: list[str]) -> Document:
-    return replace(document, meta={**document.meta, "labels": asked})
+    found = Extractor(checkpoint, computing).extract(given, asked)
+    return [replace(document, meta={**document.meta, "labels": asked}) for document in found]

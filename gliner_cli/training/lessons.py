@@ -98,27 +98,33 @@ class Teacher:
         absent = self._absent(passage, self._how_many(len(present), chance), chance)
         types = [*present, *absent]
         chance.shuffle(types)
-        return Asked(passage, tuple(types))
+        return Asked(passage, self._fitting(types))
+
+    def _fitting(self, types: list[str]) -> tuple[str, ...]:
+        """As many of the types as leave half of the longest row to the text."""
+        while len(types) > 1 and len(self.maker.prompt(types)) > self.maker.longest_row // 2:
+            types = types[:-1]
+        return tuple(types)
 
     def _how_many(self, present: int, chance: random.Random) -> int:
         """How many negative types: any share from 0 to 2 x `negatives`, evenly, so that the mean is `negatives`."""
         mean = self.options.negatives
         share = chance.uniform(max(0.0, 2 * mean - 1), min(1.0, 2 * mean))
-        count = round(max(present, 1) * share / max(1 - share, 1e-3))
+        count = _count(share, max(present, 1), chance)
         return min(count if present else max(count, 1), self.most - present)
 
     def _absent(self, passage: Passage, count: int, chance: random.Random) -> list[str]:
-        own = _without(passage.absent or passage.annotated, passage.types)
+        there = {*passage.types, *passage.unsaid}
+        own = [name for name in passage.absent or passage.annotated if name not in there]
         chance.shuffle(own)
         if passage.annotated:
             return own[:count]
         found: dict[str, None] = {}
-        forbidden = set(passage.types)
         for _ in range(4 * count):  # the pool may be small: a few tries, not as many as it takes
             if len(found) == count:
                 break
             drawn = own.pop() if own and chance.random() < _OWN_FIRST else self._from_pool(chance)
-            if drawn not in forbidden:
+            if drawn not in there:
                 found[drawn] = None
         return list(found)
 
@@ -130,8 +136,11 @@ class Teacher:
         return len(asked.passage.pieces.cut(first, stop)[0]) + len(self.maker.prompt(asked.types))
 
 
-def _without(types: Sequence[str], some: Sequence[str]) -> list[str]:
-    return [name for name in types if name not in some]
+def _count(share: float, present: int, chance: random.Random) -> int:
+    """How many to add to `present` so that they are `share` of all: one number or the next, so that the mean is."""
+    low = int(present * share / max(1 - share, 1e-3))
+    below, above = low / (low + present), (low + 1) / (low + 1 + present)
+    return low + (chance.random() < (share - below) / (above - below))
 
 
 def _grouped(asked: list[Asked], most: int, length: Callable[[Asked], int]) -> Iterator[list[Asked]]:

@@ -40,16 +40,17 @@ class Step:
 
 
 class Learner:
-    """A network that learns, with its optimiser. `step` is the number of the next update, `elapsed` its seconds."""
+    """A network that learns, with its optimiser. `step` is the number of the next update, `elapsed` all seconds so far,
+    those between the updates too."""
 
     def __init__(self, network: Gliner, options: Learning, steps: int, device: torch.device) -> None:
+        self.processes = Processes.of_environment(device)  # first: it says which of several devices is meant
         self.network = network.to(device)
         self.options = options
         self.steps = steps
         self.device = device
-        self.step, self.elapsed = 0, 0.0
+        self.step, self.elapsed, self._looked = 0, 0.0, time.perf_counter()
         self.loss = Loss(options.positive_weight, options.focus)
-        self.processes = Processes.of_environment(device)
         self.optimizer = torch.optim.AdamW(parameter_groups(network, options), fused=True)
         self._autocast = autocast(options.number_format, device)
         self._scaler = torch.amp.GradScaler(device.type, enabled=options.number_format == "fp16")
@@ -76,7 +77,7 @@ class Learner:
             self.forget_gradients()
             raise TrainingError(
                 f"In step {self.step} the loss is {loss} and the gradient {norm}.",
-                "Lower the learning rates, or compute in --precision fp32.",
+                "Learn slower (--encoder-rate 1e-5 --head-rate 3e-5), or compute in --precision fp32.",
             )
         self._scaler.step(self.optimizer)
         self._scaler.update()
@@ -84,8 +85,14 @@ class Learner:
         seconds = time.perf_counter() - began
         done = Step(self.step, loss / max(cells, 1), norm, rate, int(pieces), seconds)
         self.step += 1
-        self.elapsed += seconds
+        self._look_at_the_clock()
         return done
+
+    def _look_at_the_clock(self) -> None:
+        """The first process's clock is that of all: their learning rates, and their ends, depend on it."""
+        now = time.perf_counter()
+        (passed,) = self.processes.sum([now - self._looked if self.processes.first else 0.0])
+        self.elapsed, self._looked = self.elapsed + passed, now
 
     def forget_gradients(self) -> None:
         """Leave the step that was begun; the weights are as they were."""
@@ -115,7 +122,7 @@ class Learner:
 
     def _seed(self, lesson: int) -> None:
         """Chance in a lesson depends on the seed, the step and the lesson, not on what was computed before or where."""
-        torch.manual_seed((self.options.seed * _STEPS + self.step) * _LESSONS + lesson)
+        torch.manual_seed(((self.options.seed * _STEPS + self.step) * _LESSONS + lesson) % (1 << 63))
 
     def _batch(self, lesson: Lesson) -> Batch:
         """The lesson's batch on the device; a bi-encoder's types are encoded first, by an encoder that learns too."""
@@ -175,5 +182,6 @@ def native_format(device: torch.device) -> NumberFormat:
     """bf16 where the device multiplies it faster than float32 (CUDA from Ampere on, AVX512-BF16, AMX), else fp32."""
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
-    fast = device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch has no public ones
+    fast = device.type == "cpu" and any(getattr(torch.cpu, probe, bool)() for probe in probes)
     return "bf16" if fast else "fp32"

@@ -29,7 +29,8 @@ class Loss:
         logits = logits.float().masked_fill(~counted, _NEVER)
         each = functional.binary_cross_entropy_with_logits(logits, target.float(), reduction="none")
         if self.focus:
-            each = each * (target - torch.sigmoid(logits)).abs() ** self.focus
+            # Below 1 the power's slope at 0 is infinite: the least distance from the truth is a little above.
+            each = each * (target - torch.sigmoid(logits)).abs().clamp(min=1e-7) ** self.focus
         if self.positive_weight != 1:
             each = each * (1 + (self.positive_weight - 1) * target)
         return each.sum()

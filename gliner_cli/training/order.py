@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from gliner_cli.checkpoint.cache import backbone_folder, located, starter
+from gliner_cli.checkpoint.files import CONFIG_FILE
 from gliner_cli.checkpoint.folder import Checkpoint, load
 from gliner_cli.checkpoint.fresh import fresh
 from gliner_cli.errors import TrainingError
@@ -22,7 +23,6 @@ from gliner_cli.formats.sources import Problem, sources
 from gliner_cli.inference.torch_backend import device
 from gliner_cli.options import Choice, Finetuning, Learning, Reading, Teaching
 from gliner_cli.training.finetune import RUN_FOLDER, Materials, Run
-from gliner_cli.training.settings import chosen
 from gliner_cli.types import Document
 
 ORDER_FILE = "order.json"
@@ -53,11 +53,7 @@ class Order:
         if self.learning.threads:
             torch.set_num_threads(self.learning.threads)
         torch.manual_seed(self.learning.seed)
-        checkpoint = self.beginning()
-        encoder = sum(parameter.numel() for parameter in checkpoint.network.encoder.backbone.parameters())
-        is_new = self.finetuning.from_backbone is not None
-        learning = chosen(self.learning, len(materials.train), encoder, is_new, where)
-        return Run(checkpoint, materials, self.teaching, learning, self.finetuning, where)
+        return Run(self.beginning(), materials, self.teaching, self.learning, self.finetuning, where)
 
     def _read(self, names: Sequence[str], problem: Problem) -> list[Document]:
         found = sources(names, READABLE, problem)
@@ -77,31 +73,41 @@ class Order:
         folder.mkdir(parents=True, exist_ok=True)
         order = self._from_anywhere()
         content = {**asdict(order), "digests": order._digests()}
-        (folder / ORDER_FILE).write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
+        partial = folder / f"{ORDER_FILE}.partial"
+        partial.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
+        partial.replace(folder / ORDER_FILE)
 
     @classmethod
     def stored(cls, output: Path) -> Order:
         """The order of the run in an output folder. Raises TrainingError where there is none, or its data changed."""
+        if (output / CONFIG_FILE).exists():
+            raise TrainingError(
+                f"The run in {output} has ended.", f"Use its checkpoint: gliner extract FILE -m {output}"
+            )
         path = output / RUN_FOLDER / ORDER_FILE
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            order = cls._of(content, output)
+            digests = dict(content["digests"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(f"{output} holds no run to go on with.", "Begin one: gliner finetune TRAIN") from error
-        digests = content.pop("digests")
-        finetuning = {**content["finetuning"], "output": output}
-        order = cls(
+        if changed := [name for name, digest in order._digests().items() if digests.get(name) != digest]:
+            raise TrainingError(
+                f"Changed since the run began: {', '.join(changed)}.",
+                "Put the data back, or begin a new run: gliner finetune TRAIN -o FOLDER",
+            )
+        return order
+
+    @classmethod
+    def _of(cls, content: Mapping[str, Any], output: Path) -> Order:
+        return cls(
             tuple(content["train"]),
-            Finetuning(**finetuning),
+            Finetuning(**{**content["finetuning"], "output": output}),
             Learning(**content["learning"]),
             Teaching(**content["teaching"]),
             Choice(**content["choice"]),
             Reading(**content["reading"]),
         )
-        if changed := [name for name, digest in order._digests().items() if digests.get(name) != digest]:
-            raise TrainingError(
-                f"{', '.join(changed)} is not what the run began with.", "Put the data back, or begin a new run."
-            )
-        return order
 
     def _from_anywhere(self) -> Order:
         """The same order, its paths such that they hold in whatever folder the run is resumed."""

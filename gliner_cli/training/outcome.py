@@ -21,15 +21,15 @@ from gliner_cli.training.finetune import Run
 from gliner_cli.training.trial import Trial
 from gliner_cli.types import Document
 
-_EXAMPLES = 12
-
 
 @dataclass(frozen=True)
 class Outcome:
-    """The checkpoint to save, everything measured on the way as one plain dictionary, and low-rank adapters if any."""
+    """The checkpoint to save; everything measured on the way as one plain dictionary; errors with their texts, which
+    are the user's own and go nowhere; low-rank adapters if any."""
 
     checkpoint: Checkpoint
     report: Mapping[str, Any]
+    errors: Sequence[Mapping[str, Any]]
     adapters: Mapping[str, Tensor]
 
 
@@ -40,12 +40,11 @@ def outcome(run: Run, before: Checkpoint | None) -> Outcome:
     found = trial.found(after, computing)
     thresholds = _thresholds(run, trial, found)
     tuned = with_thresholds(after, thresholds)
-    kept = scoring.above(found, {name: thresholds.get(name, UNTUNED) for name in _labels(trial, found)})
+    kept = trial.found(tuned, computing, threshold=None)
     zero_shot = trial.found(before, computing) if before else None
     report = {
         "data": _data(run),
         "settings": {"teaching": asdict(run.teaching), "learning": asdict(run.learning)},
-        "began_with": before.name if before else run.checkpoint.name,
         "steps": run.course.step,
         "seconds": round(run.course.elapsed, 1),
         "ended": run.course.ended,
@@ -56,12 +55,12 @@ def outcome(run: Run, before: Checkpoint | None) -> Outcome:
         "after_with_thresholds": _quality(trial, kept),
         "thresholds": thresholds,
         "difference": _difference(trial, zero_shot, found) if zero_shot else None,
-        "errors": _errors(trial, kept),
+        "errors": dict(Counter(error.kind for error in scoring.errors(trial.documents, kept)).most_common()),
         "unreachable": scoring.unreachable(trial.documents, _width(after)),
         "other_labels": _forgotten(run, before, after, computing) if before else None,
         "versions": {"gliner-cli": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
-    return Outcome(tuned, report, run.adapters)
+    return Outcome(tuned, report, _examples(trial, kept), run.adapters)
 
 
 def with_thresholds(checkpoint: Checkpoint, thresholds: Mapping[str, float]) -> Checkpoint:
@@ -78,10 +77,6 @@ def _thresholds(run: Run, trial: Trial, found: Sequence[Document]) -> dict[str, 
     if run.finetuning.untuned or not trial.labels:
         return {}
     return scoring.best_thresholds(trial.documents, found, trial.labels)
-
-
-def _labels(trial: Trial, found: Sequence[Document]) -> set[str]:
-    return set(trial.labels) | {entity.label for document in found for entity in document.entities}
 
 
 def _width(checkpoint: Checkpoint) -> int | None:
@@ -117,18 +112,17 @@ def _difference(trial: Trial, before: Sequence[Document], after: Sequence[Docume
     return asdict(scoring.difference(was, now))
 
 
-def _errors(trial: Trial, found: Sequence[Document]) -> dict[str, Any]:
+def _examples(trial: Trial, found: Sequence[Document]) -> list[dict[str, Any]]:
     listed = scoring.errors(trial.documents, found)
-    examples = [
+    return [
         {
             "kind": error.kind,
             "gold": _shown(error.gold),
             "found": _shown(error.found),
-            "text": trial.documents[error.document].text[:200],
+            "text": trial.documents[error.document].text,
         }
-        for error in listed[:: max(1, len(listed) // _EXAMPLES)][:_EXAMPLES]
+        for error in listed
     ]
-    return {"counts": dict(Counter(error.kind for error in listed).most_common()), "examples": examples}
 
 
 def _shown(entity: Any) -> str | None:

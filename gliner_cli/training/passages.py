@@ -23,9 +23,10 @@ _ROOM_FOR_TYPES = 0.5
 class Passage:
     """A window to learn from: words `first` to `stop` of a document, and the spans in it.
 
-    `gold` holds (start, stop, type) in words of the window, half-open. `absent` are types that are known not to be
-    there. `annotated` are the types the document was annotated for: those of them that are not in `gold` are absent;
-    it is empty where unmarked text may hold anything.
+    `gold` holds (start, stop, type) in words of the window, half-open; `unsaid` are types that are there too, in places
+    that cannot be learned. `absent` are types that are known not to be there. `annotated` are the types the document
+    was annotated for: those of them that are nowhere in it are absent; it is empty where unmarked text may hold
+    anything.
     """
 
     pieces: WordPieces
@@ -34,6 +35,7 @@ class Passage:
     gold: tuple[tuple[int, int, str], ...]
     absent: tuple[str, ...] = ()
     annotated: tuple[str, ...] = ()
+    unsaid: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -84,6 +86,7 @@ def _of_document(
 ) -> Iterator[Passage]:
     cut = document.words or words(document.text)
     spans = sorted(_in_words(document, cut, remark))
+    off_words = {entity.label for entity in document.entities} - {label for _, _, label in spans}
     pieces = WordPieces(maker, document.text, cut)
     for first, stop in _windows(document, cut, pieces, maker):
         within = [(start, end, label) for start, end, label in spans if start < stop and end > first]
@@ -93,7 +96,8 @@ def _of_document(
             elif maker.config.head == "span" and end - start > maker.config.max_width:
                 remark(_remark(f"wider than the {maker.config.max_width} words the network reads", document, label))
         gold = tuple((s - first, e - first, label) for s, e, label in within if s >= first and e <= stop)
-        yield Passage(pieces, first, stop, gold, absent, annotated)
+        unsaid = off_words | {label for _, _, label in within} - {label for _, _, label in gold}
+        yield Passage(pieces, first, stop, gold, absent, annotated, tuple(sorted(unsaid)))
 
 
 def _windows(document: Document, cut: Words, pieces: WordPieces, maker: PieceMaker) -> Iterator[tuple[int, int]]:
@@ -129,4 +133,10 @@ def _on_words(entity: Entity, cut: Words, first: int, last: int) -> bool:
 
 
 def _remark(what: str, document: Document, example: str) -> Remark:
-    return Remark(what, document.id or document.source or "?", example)
+    return Remark(what, where(document), example)
+
+
+def where(document: Document) -> str:
+    """Where a document came from, as its owner finds it again: file and line, or file and the name it has there."""
+    name, source = document.id or "", document.source or ""
+    return name if name.startswith(source) else f"{source}: {name}" if name else source

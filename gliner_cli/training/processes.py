@@ -53,7 +53,8 @@ class Processes:
             return list(values)
         from torch import distributed
 
-        total = torch.tensor(values, dtype=torch.float64)
+        where = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+        total = torch.tensor(values, dtype=torch.float64, device=where)
         distributed.all_reduce(total)
         return total.tolist()
 
@@ -71,10 +72,3 @@ class Processes:
         parts = torch.split(flat, [parameter.numel() for parameter in parameters])
         for parameter, summed in zip(parameters, parts, strict=True):
             parameter.grad = summed.view_as(parameter)
-
-    def wait(self) -> None:
-        """Until all processes are here."""
-        if self.count > 1:
-            from torch import distributed
-
-            distributed.barrier()

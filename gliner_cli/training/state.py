@@ -38,8 +38,10 @@ class Course:
 
     @property
     def since_best(self) -> int:
-        """How many measurements have been made since the best one."""
-        return 0 if self.best is None else sum(step > self.best for step in self.scores)
+        """How many measurements have been made since the best one; none count before something was found at all."""
+        if self.best is None or not self.scores[self.best]:
+            return 0
+        return sum(step > self.best for step in self.scores)
 
 
 def save(folder: Path, learner: Learner, best: Mapping[str, Tensor], course: Course) -> Path:

@@ -24,16 +24,16 @@ class Trial:
     documents: tuple[Document, ...]
     labels: tuple[str, ...] = ()
 
-    def found(self, checkpoint: Checkpoint, computing: Computing) -> list[Document]:
-        """What the network finds in them, down to a score of `LOW`."""
+    def found(self, checkpoint: Checkpoint, computing: Computing, threshold: float | None = LOW) -> list[Document]:
+        """What the network finds in them; with a threshold of None, at those that the checkpoint was tuned to."""
         extractor = Extractor(checkpoint, computing)
         if self.labels:
-            return list(extractor.extract(self.documents, self.labels, threshold=LOW))
+            return list(extractor.extract(self.documents, self.labels, threshold=threshold))
         rows = [(document, _asked_of(document)) for document in self.documents]
         found: list[Document] = []
         for asked, group in groupby(rows, key=lambda row: row[1]):
             documents = [document for document, _ in group]
-            found += extractor.extract(documents, asked, threshold=LOW) if asked else _empty(documents)
+            found += extractor.extract(documents, asked, threshold=threshold) if asked else _empty(documents)
         return found
 
     def f1(self, found: Sequence[Document]) -> float:

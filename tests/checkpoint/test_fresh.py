@@ -20,6 +20,8 @@ from gliner_cli.types import Document
 from tests import tiny
 from tests.training import toys
 
+SLOWLY = {"encoder_rate": 3e-4, "head_rate": 3e-4}
+
 
 def bare(folder, kind="bert", prefix="", **changed):
     """A folder as encoders are published: no markers in the tokenizer, no GLiNER anywhere."""
@@ -32,13 +34,20 @@ def bare(folder, kind="bert", prefix="", **changed):
     (folder / "config.json").write_text(json.dumps({**config, "_name_or_path": "x", "architectures": ["ForMaskedLM"]}))
     network = backbone(config)
     tiny.randomize(network)
-    save_file({prefix + name: value.clone() for name, value in network.state_dict().items()}, folder / "model.safetensors")
+    save_file(
+        {prefix + name: value.clone() for name, value in network.state_dict().items()}, folder / "model.safetensors"
+    )
     return folder
 
 
 @pytest.mark.parametrize(
     ("kind", "prefix"),
-    [("bert", ""), ("bert", "bert."), ("deberta-v2", "deberta."), pytest.param("electra", "electra.", marks=pytest.mark.slow)],
+    [
+        ("bert", ""),
+        ("bert", "bert."),
+        ("deberta-v2", "deberta."),
+        pytest.param("electra", "electra.", marks=pytest.mark.slow),
+    ],
 )
 def test_the_encoder_is_that_of_the_folder(tmp_path, kind, prefix):
     folder = bare(tmp_path / "encoder", kind, prefix)
@@ -84,10 +93,10 @@ def test_it_is_saved_and_loaded_as_any_checkpoint(tmp_path):
 def test_a_run_from_a_bare_encoder(tmp_path):
     folder = bare(tmp_path / "encoder")
     torch.manual_seed(0)
-    run = toys.a_run(fresh(folder, str(folder)), tmp_path / "out", from_backbone=str(folder), steps=6)
+    run = toys.a_run(fresh(folder, str(folder)), tmp_path / "out", from_backbone=str(folder), steps=16, **SLOWLY)
     losses = [event.loss for event in run.events() if isinstance(event, Step)]
     assert losses[0] < 0.3, "what is rare begins as rare"
-    assert losses[-1] < losses[0]
+    assert sum(losses[-4:]) < 0.9 * sum(losses[:4])
     save_all(outcome(run, None), tmp_path / "out", str(folder), half=True)
     there = toys.checkpoint(tmp_path / "out")
     assert list(Extractor(there).extract(toys.invented(3), ["city"]))
@@ -127,7 +136,9 @@ def test_a_folder_without_an_encoder_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match=gone):
         fresh(lacking, "x")
     misshapen = bare(tmp_path / "misshapen")
-    save_file({name: value[:5] if name == gone else value for name, value in tensors.items()}, misshapen / "model.safetensors")
+    save_file(
+        {name: value[:5] if name == gone else value for name, value in tensors.items()}, misshapen / "model.safetensors"
+    )
     with pytest.raises(CheckpointError, match=gone):
         fresh(misshapen, "x")
     with pytest.raises(CheckpointError, match=r"config\.json"):

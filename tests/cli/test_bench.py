@@ -128,8 +128,9 @@ def test_own_data_and_labels(tmp_path):
     rows = [{**row, "entities": [{"start": s, "end": e, "label": label, "text": row["text"][s:e]} for s, e, label in row["entities"]]} for row in GOLD]  # fmt: skip
     gold.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "labels.json").write_text('{"person": "name of a person"}')
-    done = run("--data", gold, "--quality", "-q", "--json", tmp_path / "a.json")
+    done = run("--data", gold, "--quality", "-q", "--json", tmp_path / "a.json", "--report", tmp_path / "pages")
     assert done.returncode == 0, done.stderr
+    assert sorted(one.name for one in (tmp_path / "pages").iterdir()) == ["report.html", "report.md"]
     report = json.loads((tmp_path / "a.json").read_text())
     (about,) = report["sets"].values()
     assert (about["labels"], about["entities"], about["documents"]) == (["city", "person"], 4, 2)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import socket
 import sys
 from collections.abc import Callable
 from itertools import islice
@@ -47,11 +48,34 @@ def command(arguments: list[str], said: Path) -> None:
     main()
 
 
+def command_in(folder: Path, arguments: list[str], said: Path) -> None:
+    """The command line in a folder."""
+    os.chdir(folder)
+    command(arguments, said)
+
+
+def command_of_several(rank: int, count: int, port: int, arguments: list[str], said: Path) -> None:
+    """The command line in one of several processes."""
+    _join(rank, count, port)
+    command(arguments, said)
+
+
 def one_of_several(rank: int, count: int, port: int, folder: Path, out: Path, changed: dict[str, Any]) -> None:
     """A run in one of several processes; what came of it goes to a file."""
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    _join(rank, count, port)
     torch.set_num_threads(1)
     torch.save(course_of(folder, out, changed), out / f"{rank}.pt")
+
+
+def _join(rank: int, count: int, port: int) -> None:
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+
+
+def free_port() -> int:
+    """A port that nobody listens to."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 def course_of(folder: Path, out: Path, changed: dict[str, Any]) -> dict[str, Any]:

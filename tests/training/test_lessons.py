@@ -37,11 +37,11 @@ def share_of_negatives(asked: list[Asked]) -> float:
     return sum(shares) / len(shares)
 
 
-ROUNDED = "lessons.Teacher._how_many rounds the count of negatives to the nearest, which lowers the mean of the share"
-FEW = [pytest.param(share, 1, 1, marks=pytest.mark.xfail(strict=True, reason=ROUNDED)) for share in (0.3, 0.5)]
+FEW = [pytest.param(share, 1, 1) for share in (0.3, 0.5)]
 
 
-@pytest.mark.parametrize(("negatives", "least", "most"), [*((share, 3, 6) for share in (0.0, 0.3, 0.5, 0.7)), *FEW, (0.7, 1, 1)])
+@pytest.mark.parametrize("negatives", [0.0, 0.3, 0.5, 0.7])
+@pytest.mark.parametrize(("least", "most"), [(1, 1), (3, 6)])
 @pytest.mark.parametrize("annotated", [TYPES, []], ids=["closed", "open"])
 def test_the_mean_share_of_negatives_is_as_ordered(read_only, annotated, negatives, least, most):
     teacher = toys.teacher(many(least, most), read_only, annotated, negatives=negatives, drop=0.0, max_types=50)
@@ -63,7 +63,11 @@ def test_of_a_closed_set_only_its_types_are_asked(read_only):
     seen = {one.passage.annotated: set[str]() for one in asked}
     for one in asked:
         seen[one.passage.annotated] |= set(one.types)
-    assert seen == {("city", "boat"): {"city", "boat"}, ("city", "river"): {"city", "river"}, (): {"city", "boat", "tree"}}
+    assert seen == {
+        ("city", "boat"): {"city", "boat"},
+        ("city", "river"): {"city", "river"},
+        (): {"city", "boat", "tree"},
+    }
 
 
 @pytest.mark.parametrize("annotated", [TYPES, []], ids=["closed", "open"])
@@ -86,7 +90,6 @@ def unlearnable() -> list[Document]:
     return [inside, Document(long, entities=(Entity(at, at + 9, "work", "Lake Tarn"), Entity(0, 4, "article", "rain")))]
 
 
-@pytest.mark.xfail(strict=True, reason="passages.passages forgets the type of an entity that is cut off or lies inside words")
 def test_what_cannot_be_learned_is_not_taught_to_be_absent(read_only):
     for document in unlearnable():
         teacher = toys.teacher([document], read_only, ["work", "article"], negatives=0.8)
@@ -120,7 +123,9 @@ def test_a_text_without_any_type_is_asked_for_some_that_are_absent(read_only):
 
 
 def test_types_come_in_any_order(read_only):
-    asked = drawn(toys.teacher([of_types("city", "boat", "tree")], read_only, ["city", "boat", "tree"], drop=0.0), 5, 60)
+    asked = drawn(
+        toys.teacher([of_types("city", "boat", "tree")], read_only, ["city", "boat", "tree"], drop=0.0), 5, 60
+    )
     assert len({one.types for one in asked}) == 6
 
 
@@ -144,7 +149,9 @@ def test_every_passage_comes_once_an_epoch(read_only):
     order = [one.passage.text for one in chain.from_iterable(teacher.lessons(0, 33 * 3, 10**6))]
     assert set(Counter(order).values()) == {3}
     # Cut into steps of 10 it is the same order, 33 of them at a time, each epoch another one.
-    steps = [Counter(one.passage.text for group in teacher.lessons(step, 10, 500) for one in group) for step in range(33)]
+    steps = [
+        Counter(one.passage.text for group in teacher.lessons(step, 10, 500) for one in group) for step in range(33)
+    ]
     for epoch in range(10):
         whole = sum((steps[step] for step in range(-(-33 * epoch // 10), 33 * (epoch + 1) // 10)), Counter[str]())
         assert set(whole.values()) == {1}
@@ -181,7 +188,10 @@ def test_a_lesson_is_its_passages(read_only):
     (group,) = teacher.lessons(0, 30, 10_000)
     made = lesson(5, group, teacher.maker)
     batch = made.batch
-    assert (made.number, made.pieces) == (5, int((torch.arange(batch.pieces.shape[1]) < batch.piece_counts[:, None]).sum()))
+    assert (made.number, made.pieces) == (
+        5,
+        int((torch.arange(batch.pieces.shape[1]) < batch.piece_counts[:, None]).sum()),
+    )
     assert gold_of(made, [one.types for one in group]) == expected(group)
     assert made.asked.tolist() == [[c < len(one.types) for c in range(made.asked.shape[1])] for one in group]
     assert torch.equal(made.asked, batch.label_at >= 0)
@@ -196,8 +206,11 @@ def test_a_lesson_is_its_passages(read_only):
 def test_a_bi_encoders_rows_answer_for_their_own_types_only(bi_folder):
     of = toys.checkpoint(bi_folder)
     teacher = toys.teacher(toys.invented(30), of)
-    group = [one for one in chain.from_iterable(teacher.lessons(0, 30, 10_000))][:6]
-    group = [replace(one, types=types) for one, types in zip(group, [("city",), ("boat", "person"), ("moon", "city")] * 2, strict=True)]
+    group = list(chain.from_iterable(teacher.lessons(0, 30, 10_000)))[:6]
+    group = [
+        replace(one, types=types)
+        for one, types in zip(group, [("city",), ("boat", "person"), ("moon", "city")] * 2, strict=True)
+    ]
     made = lesson(0, group, teacher.maker, of.labels_tokenizer)
     types = ("city", "boat", "person", "moon")
     rows = [row[:count].tolist() for row, count in zip(made.label_pieces, made.label_counts, strict=True)]

@@ -34,7 +34,9 @@ def documents(draw):
         start, end = cut.starts[first], cut.ends[last]
         start += draw(st.sampled_from([0, 0, 0, 0, 1]))
         entities.append((start, max(end, start + 1), draw(st.sampled_from(["person", "city"]))))
-    return Document(text, "d", entities=tuple(Entity(s, e, label, text[s:e]) for s, e, label in entities if e <= len(text)))
+    return Document(
+        text, "d", entities=tuple(Entity(s, e, label, text[s:e]) for s, e, label in entities if e <= len(text))
+    )
 
 
 def placed(passages: list[Passage]) -> Counter[tuple[int, int, str]]:
@@ -108,7 +110,9 @@ def test_entities_on_words_and_off_them(read_only, text, start, end, kept):
 def test_words_that_the_source_fixed_are_kept(read_only):
     text, places = "co-operation", [(0, 2), (3, 12)]
     entity = Entity(3, 12, "thing", "operation")
-    assert toys.cut([Document(text, entities=(entity,), words=Words.of(places))], read_only)[0][0].gold == ((1, 2, "thing"),)
+    assert toys.cut([Document(text, entities=(entity,), words=Words.of(places))], read_only)[0][0].gold == (
+        (1, 2, "thing"),
+    )
 
 
 def test_a_token_head_reads_any_width(tmp_path):

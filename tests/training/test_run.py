@@ -15,7 +15,7 @@ import torch
 from gliner_cli.errors import GlinerError, OutputError, TrainingError
 from gliner_cli.evaluation import scoring
 from gliner_cli.inference.extractor import Extractor
-from gliner_cli.options import Teaching
+from gliner_cli.options import Computing, Teaching
 from gliner_cli.training import finished, loop
 from gliner_cli.training.diary import Diary
 from gliner_cli.training.finetune import Materials, Measured, Run, closed
@@ -63,7 +63,8 @@ def learned(folder, tmp_path_factory) -> SimpleNamespace:
     out = tmp_path_factory.mktemp("learned") / "out"
     before = toys.checkpoint(folder)
     files = {path: path.read_bytes() for path in folder.iterdir()}
-    run = toys.a_run(toys.checkpoint(folder), out, toys.invented(60), dev_documents=DEV, steps=80, evaluations=4, micro_tokens=1000)
+    settings = {"steps": 80, "head_rate": 6e-3, "evaluations": 4, "micro_tokens": 1000}
+    run = toys.a_run(toys.checkpoint(folder), out, toys.invented(60), dev_documents=DEV, **settings)
     run.folder.mkdir(parents=True)
     diary, events = Diary(run.folder, 0), []
     for event in run.events():
@@ -93,7 +94,7 @@ def test_the_folder_is_a_checkpoint_that_finds_what_the_run_found(learned):
         "README.md", "gliner_config.json", "learning.svg", "model.safetensors", "report.json", "report.md",
         "tokenizer.json", "tokenizer_config.json", "training",
     ]  # fmt: skip
-    assert [path.name for path in (learned.out / "training").iterdir()] == ["log.jsonl"]
+    assert sorted(path.name for path in (learned.out / "training").iterdir()) == ["errors.jsonl", "log.jsonl"]
 
 
 @pytest.mark.slow  # importing the reference package takes longer than all else here
@@ -131,7 +132,7 @@ def test_the_reports_numbers_are_those_of_the_folder(learned):
     assert report["data"]["labels"] == report_support(learned.run.materials.train)
     assert (report["data"]["documents"], report["data"]["dev_documents"]) == (60, 30)
     wrong = scoring.errors(DEV, found_by(there, DEV))
-    assert sum(report["errors"]["counts"].values()) == len(wrong)
+    assert sum(report["errors"].values()) == len(wrong)
     assert set(report["other_labels"]) == {"labels", "before", "after"}
 
 
@@ -150,7 +151,9 @@ def test_the_papers_beside_it_say_the_same(learned):
     assert "<svg" in (learned.out / "learning.svg").read_text()
     rows = [json.loads(line) for line in (learned.out / "training" / "log.jsonl").read_text().splitlines()]
     assert [row["event"] for row in rows] == ["step" if isinstance(e, Step) else "measured" for e in learned.events]
-    assert [row["loss"] for row in rows if row["event"] == "step"] == [e.loss for e in learned.events if isinstance(e, Step)]
+    assert [row["loss"] for row in rows if row["event"] == "step"] == [
+        e.loss for e in learned.events if isinstance(e, Step)
+    ]
 
 
 # --- Thresholds -----------------------------------------------------------------------------------------------------
@@ -180,15 +183,12 @@ def test_thresholds_are_not_tuned_where_nobody_wants_it_or_types_are_open(tmp_pa
         assert "thresholds" not in (tmp_path / str(number) / "gliner_config.json").read_text()
 
 
-DISPLACED = "outcome.outcome filters what was found at 0.05: an entity that one below its own threshold displaced is lost"
-
-
-@pytest.mark.xfail(strict=True, reason=DISPLACED)
 def test_what_the_report_counts_is_what_the_checkpoint_finds(read_only):
     thresholds = {"person": 0.9, "city": 0.2, "date": 0.6}
     documents = tuple(Document(text) for text in tiny.TEXTS)
-    low = Trial(documents, tuple(thresholds)).found(read_only, Extractor(read_only).computing)
-    assert places(scoring.above(low, thresholds)) == places(found_by(with_thresholds(read_only, thresholds), documents, tuple(thresholds)))
+    tuned = with_thresholds(read_only, thresholds)
+    found = Trial(documents, tuple(thresholds)).found(tuned, Extractor(read_only).computing, threshold=None)
+    assert places(found) == places(found_by(tuned, documents, tuple(thresholds)))
 
 
 def test_half_precision_is_half_the_size(tmp_path, folder):
@@ -212,13 +212,12 @@ def to_the_end(run: Run) -> tuple[Run, list[float]]:
     return run, [event.loss for event in run.events() if isinstance(event, Step)]
 
 
-UNMEASURED = "finetune.Run.events goes on with the next step where it was stopped between a step and its measurement"
 EVENTS = ["measured 0", "step 1", "step 2", "measured 2", "step 3", "step 4", "measured 4"]
 
 
 @pytest.mark.parametrize(
     "stopped",
-    [pytest.param(n, id=name, marks=[pytest.mark.xfail(strict=True, reason=UNMEASURED)] if name in ("step 2", "step 4") else [])
+    [pytest.param(n, id=name)
      for n, name in enumerate(EVENTS, start=1)],
 )  # fmt: skip
 def test_stopped_and_resumed_is_unbroken(tmp_path, folder, stopped):
@@ -235,7 +234,11 @@ def test_stopped_and_resumed_is_unbroken(tmp_path, folder, stopped):
     assert toys.equal(toys.tensors(resumed), toys.tensors(whole))
 
 
-@pytest.mark.parametrize("changed", [{"lora": 2}, {"freeze": "layers:1"}, {"keep_documents": DEV[:6]}, {"bi": True}, {"annotation": "open"}], ids=["lora", "freeze", "keep", "bi-encoder", "open"])
+@pytest.mark.parametrize(
+    "changed",
+    [{"lora": 2}, {"freeze": "layers:1"}, {"keep_documents": DEV[:6]}, {"bi": True}, {"annotation": "open"}],
+    ids=["lora", "freeze", "keep", "bi-encoder", "open"],
+)
 def test_every_way_to_learn_can_be_resumed(tmp_path, request, changed):
     folder = request.getfixturevalue("bi_folder" if changed.get("bi") else "folder")
     whole, losses = to_the_end(toys.a_run(toys.checkpoint(folder), tmp_path / "whole", **changed))
@@ -278,7 +281,9 @@ def scores(monkeypatch) -> Iterator[list[float]]:
     return told
 
 
-@pytest.mark.parametrize(("told", "best"), [([0.1, 0.5, 0.3, 0.2], 2), ([0.4, 0.4, 0.1, 0.4], 0), ([0.0, 0.1, 0.2, 0.3], 6)])
+@pytest.mark.parametrize(
+    ("told", "best"), [([0.1, 0.5, 0.3, 0.2], 2), ([0.4, 0.4, 0.1, 0.4], 0), ([0.0, 0.1, 0.2, 0.3], 6)]
+)
 def test_the_best_weights_are_kept(tmp_path, folder, scores, told, best):
     scores += told
     run = toys.a_run(toys.checkpoint(folder), tmp_path, steps=6, evaluations=3)
@@ -300,15 +305,15 @@ def test_learning_ends_where_nothing_gets_better(tmp_path, checkpoint, scores, p
 
 
 def test_learning_ends_when_the_minutes_are_over(tmp_path, checkpoint, monkeypatch):
-    """Each update takes ten seconds by this clock; the rate is down by the end."""
-    ticks = iter(range(0, 10**6, 10))
+    """The clock is looked at four times, five seconds apart, from update to update; the rate is down by the end."""
+    ticks = iter(range(0, 10**6, 5))
     monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
     run = toys.a_run(checkpoint, tmp_path, steps=1000, minutes=1.0, evaluations=100, schedule="linear", warmup=0.0)
     steps = [event for event in run.events() if isinstance(event, Step)]
-    assert len(steps) == 6
-    assert [step.rate / run.learning.head_rate for step in steps] == pytest.approx([1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
+    assert len(steps) == 4
+    assert [step.rate / run.learning.head_rate for step in steps] == pytest.approx([1, 0.75, 0.5, 0.25])
     assert run.course.ended == "the minutes are over"
-    assert max(run.course.scores) == 6
+    assert max(run.course.scores) == 4
 
 
 # --- What goes wrong ------------------------------------------------------------------------------------------------
@@ -320,13 +325,15 @@ def test_no_number_stops_the_run_and_its_texts_are_named(tmp_path, checkpoint):
     list(islice(events, 2))
     before = toys.tensors(run)
     run.learner.loss = lambda logits, *_: logits.nan_to_num().sum() * torch.nan
-    with pytest.raises(TrainingError, match="failed-step-1.jsonl") as error:
+    with pytest.raises(TrainingError, match=r"failed-step-1\.jsonl") as error:
         next(events)
     assert "nan" in error.value.message
     assert toys.equal(toys.tensors(run), before)
     rows = [json.loads(line) for line in (tmp_path / "training" / "failed-step-1.jsonl").read_text().splitlines()]
     drawn = run.teacher.lessons(1, 8, 200)
-    assert [(row["text"], tuple(row["asked"])) for row in rows] == [(one.passage.text, one.types) for group in drawn for one in group]
+    assert [(row["text"], tuple(row["asked"])) for row in rows] == [
+        (one.passage.text, one.types) for group in drawn for one in group
+    ]
 
 
 def out_of_memory_once(run: Run, monkeypatch, at: int) -> list[int]:
@@ -365,7 +372,6 @@ def test_a_resumed_run_remembers_what_fits(tmp_path, folder, monkeypatch):
     assert to_the_end(resumed)[1] == losses
 
 
-@pytest.mark.xfail(strict=True, raises=torch.OutOfMemoryError, reason="finetune.Run._step lets torch's own error through")
 def test_where_one_text_is_too_much_the_error_says_so(tmp_path, checkpoint, monkeypatch):
     run = toys.a_run(checkpoint, tmp_path, micro_tokens=1)
     monkeypatch.setattr(run.learner, "learn", raising(torch.OutOfMemoryError("no room")))
@@ -381,7 +387,6 @@ def ended(folder: Path, out: Path) -> Run:
     return run
 
 
-@pytest.mark.xfail(strict=True, raises=OSError, reason="finished.save_all translates no error of a full disk")
 @pytest.mark.parametrize("fails", ["save", "save_file"])
 def test_where_no_room_is_for_the_checkpoint_the_state_stays(tmp_path, folder, monkeypatch, fails):
     run = ended(folder, tmp_path)
@@ -393,10 +398,7 @@ def test_where_no_room_is_for_the_checkpoint_the_state_stays(tmp_path, folder, m
     assert not (tmp_path / "gliner_config.json").exists()
 
 
-ONTO = "finished.save_all moves labels_tokenizer onto the one that is there already, which no folder can be"
-
-
-@pytest.mark.parametrize("kind", ["folder", pytest.param("bi_folder", marks=pytest.mark.xfail(strict=True, raises=OSError, reason=ONTO))])
+@pytest.mark.parametrize("kind", ["folder", pytest.param("bi_folder")])
 def test_killed_while_the_folder_is_made_it_can_be_made_again(tmp_path, request, monkeypatch, kind):
     run = ended(request.getfixturevalue(kind), tmp_path)
     came = outcome(run, None)
@@ -418,7 +420,7 @@ def test_killed_while_the_folder_is_made_it_can_be_made_again(tmp_path, request,
     assert list((tmp_path / "training").glob("state-*")), "the run can still be resumed"
     save_all(came, tmp_path, "tiny", False)
     assert places(found_by(toys.checkpoint(tmp_path), DEV)) == places(found_by(came.checkpoint, DEV))
-    assert list((tmp_path / "training").iterdir()) == []
+    assert [path.name for path in (tmp_path / "training").iterdir()] == ["errors.jsonl"]
 
 
 def test_nothing_is_written_over(tmp_path):
@@ -467,7 +469,8 @@ def test_a_part_of_the_data_becomes_dev_data():
 
 def test_a_text_that_comes_twice_is_not_in_both():
     made = Materials.of([*toys.invented(20), *toys.invented(20)], [], [], 0)
-    assert (len(made.train), len(made.dev)) == (20, 20)
+    assert len(made.train) + len(made.dev) == 40
+    assert len(made.dev) >= 10
     assert not {document.text for document in made.train} & {document.text for document in made.dev}
 
 
@@ -477,31 +480,27 @@ def test_without_entities_there_is_nothing_to_learn():
             Materials.of(train, [], [], 0)
 
 
-@pytest.mark.xfail(strict=True, reason="finetune.Materials.of draws the dev data without looking whether entities are left")
 def test_what_is_to_be_learned_does_not_all_become_dev_data():
     for seed in range(8):
-        made = Materials.of([toys.marked(("Porto", "city")), *[Document("Rain .")] * 3], [], [], seed)
+        made = Materials.of(
+            [toys.marked(("Porto", "city")), toys.marked(("Graz", "city")), Document("Rain .")], [], [], seed
+        )
         assert any(document.entities for document in made.train)
+        assert any(document.entities for document in made.dev)
+        with pytest.raises(TrainingError, match="dev data"):
+            Materials.of([toys.marked(("Porto", "city")), *[Document("Rain .")] * 3], [], [], seed)
 
 
-OFF_WORDS = "lessons.Teacher._from_pool chooses from no types at all, which is an IndexError"
-
-
-@pytest.mark.xfail(strict=True, raises=IndexError, reason=OFF_WORDS)
 def test_entities_that_can_none_of_them_be_learned_are_said_to_be_so(tmp_path, checkpoint):
     inside = Document("the co-operation went on", entities=(Entity(7, 16, "work", "operation"),))
     with pytest.raises(TrainingError):
         list(toys.a_run(checkpoint, tmp_path, [inside] * 4, annotation="open").events())
 
 
-LONG_PROMPT = "lessons.Teacher asks for as many types as max_types, however long the prompt; extract cuts it in parts"
-
-
-@pytest.mark.xfail(strict=True, reason=LONG_PROMPT)
 def test_long_names_of_types_leave_room_for_the_text(tmp_path):
     bert = toys.checkpoint(tiny.checkpoint_folder(tmp_path / "bert", "bert", max_len=400, num_rnn_layers=0))
-    names = [f"name of an organization or a university that sold oranges {n}" for n in range(25)]
-    text = toys.marked(*((f"Porto{n}", name) for n, name in enumerate(names)), *["Brightwell"] * 100)
+    names = [f"name of an organization or a university that sold oranges {n}" for n in range(25)]  # 25 fit by number
+    text = toys.marked(*((f"Porto{n}", name) for n, name in enumerate(names)), *["Brightwell"] * 40)
     run = toys.a_run(bert, tmp_path, [text] * 4, drop=0.0, micro_tokens=4000)
     list(islice(run.events(), 2))
 
@@ -534,13 +533,16 @@ def test_an_open_set_is_measured_by_each_documents_own_types(read_only):
 
 def test_texts_without_entities_get_the_checkpoints_opinion(read_only):
     plain = [Document(text, str(n)) for n, text in enumerate(tiny.TEXTS)]
-    gold = [toys.marked(("Porto", "city")), toys.marked("Rain", meta={"negatives": ["city"]})]
-    said = with_opinions([gold[0], *plain, gold[1]], read_only, ["Person", "boat"])
-    assert [said[0], said[-1]] == gold
+    said = with_opinions(plain, read_only, ["Person", "boat"], Computing())
     asked = [name for name in COMMON_TYPES if name != "person"]
-    assert places(said[1:-1]) == places(found_by(read_only, plain, asked))
-    assert all(document.meta["labels"] == asked for document in said[1:-1])
-    assert any(document.entities for document in said[1:-1])
+    assert places(said) == places(found_by(read_only, plain, asked))
+    assert all(document.meta["labels"] == asked for document in said)
+    assert any(document.entities for document in said)
+
+
+def test_labelled_data_that_is_kept_stays_as_it_is(read_only):
+    gold = [toys.marked(("Porto", "city")), Document("Rain .")]
+    assert with_opinions(gold, read_only, ["boat"], Computing()) == gold
 
 
 def test_a_share_of_every_update_is_what_is_kept(tmp_path, checkpoint):

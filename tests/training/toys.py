@@ -94,9 +94,7 @@ def in_words(document: Document) -> list[tuple[int, int, str]]:
     """The entities of a document that begin and end with words, in words."""
     cut = document.words or words(document.text)
     starts, ends = {at: n for n, at in enumerate(cut.starts)}, {at: n for n, at in enumerate(cut.ends, start=1)}
-    return [
-        (starts[e.start], ends[e.end], e.label) for e in document.entities if e.start in starts and e.end in ends
-    ]
+    return [(starts[e.start], ends[e.end], e.label) for e in document.entities if e.start in starts and e.end in ends]
 
 
 # --- Networks and lessons -------------------------------------------------------------------------------------------
@@ -107,7 +105,9 @@ def checkpoint(folder: Path) -> Checkpoint:
     return load(located(str(folder)))
 
 
-def cut(documents: Sequence[Document], of: Checkpoint, annotated: Sequence[str] = ()) -> tuple[list[Passage], list[Remark]]:
+def cut(
+    documents: Sequence[Document], of: Checkpoint, annotated: Sequence[str] = ()
+) -> tuple[list[Passage], list[Remark]]:
     """The passages of documents, and the remarks made."""
     remarks: list[Remark] = []
     return list(passages(documents, PieceMaker(of), annotated, remarks.append)), remarks
@@ -169,6 +169,8 @@ def without_dropout(of: Checkpoint) -> Checkpoint:
     for part in of.network.modules():
         if isinstance(getattr(part, "dropout", None), float):
             part.dropout = 0.0
+        if hasattr(part, "attend"):
+            part.attend = replace(part.attend, dropout=0.0)
         if isinstance(part, Dropout):
             part.rate = 0.0
         if isinstance(getattr(part, "config", None), dict):
