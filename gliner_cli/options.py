@@ -153,6 +153,10 @@ class Comparing:
     )
     price: str | None = option(None, "What a million tokens cost: in=0.15,out=0.60")
     budget: float | None = option(None, "Money after which nothing more is asked.", at_least=0)
+    concurrency: int = option(8, "Questions to a service at once.", at_least=1)
+    answer_tokens: int | None = option(
+        None, "Longest answer of a service; more than its text needs for models that think aloud first.", at_least=1
+    )
     hourly_price: float | None = option(None, "What this machine costs an hour.", at_least=0)
 
 

@@ -78,9 +78,11 @@ def backbone_folder(name: str, revision: str | None = None) -> Path:
     """
     if os.path.isdir(name):
         return Path(name)
-    folder = _snapshot(name, revision or "main", ("config.json",)) if is_repository(name) else None
+    repository, revision = split_name(name, revision)
+    folder = _snapshot(repository, revision or "main", ("config.json",))
     if folder is None:
-        raise HubError(f"The backbone {name} is not on this machine.", f"Fetch it once: hf download {name}")
+        at = f" --revision {revision}" if revision else ""
+        raise HubError(f"The backbone {name} is not on this machine.", f"Fetch it once: hf download {repository}{at}")
     return folder
 
 

@@ -79,7 +79,10 @@ def _fill(network: Gliner, given: Mapping[str, Tensor]) -> None:
 
 def _resized(source: Tensor, target: Tensor, name: str) -> Tensor:
     if source.shape[1:] != target.shape[1:] or ("embed" not in name and "shared" not in name):
-        raise CheckpointError(f"{name} is {list(source.shape)} in the file; {list(target.shape)} was expected.")
+        raise CheckpointError(
+            f"{name} is {list(source.shape)} in the file; {list(target.shape)} was expected.",
+            "Weights and configuration do not belong together; fetch both again: hf download NAME",
+        )
     more = len(target) - len(source)
     if more <= 0:
         return source[: len(target)]

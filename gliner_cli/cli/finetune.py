@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from gliner_cli.training.order import Order
 
 _EXAMPLES = 3
-INTERRUPTED = 130
 
 
 def finetune(
@@ -93,7 +92,7 @@ def _learn(order: Order, run: Run, resumed: bool, quiet: bool) -> None:
             if asked_to_stop:
                 run.save()
                 note(f"stopped after step {run.learner.step}; go on: gliner finetune --resume {run.finetuning.output}")
-                raise typer.Exit(INTERRUPTED)
+                raise KeyboardInterrupt  # `app.main` knows the exit code
     if run.first:
         _finish(order, run, quiet)
 

@@ -203,7 +203,9 @@ def fresh(make: Callable[[], Timed], tasks: Sequence[Task]) -> dict[str, Any]:
     done = subprocess.run([sys.executable, "-c", _PROBE], input=handed, capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-        raise InputError(f"A system could not be measured in a process of its own: {said[-1]}", "Try it without.")
+        raise InputError(
+            f"A system could not be measured in a process of its own: {said[-1]}", "Leave its speed out: --quality"
+        )
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
 

@@ -121,13 +121,18 @@ class Peer:
 
     def _entity(self, text: str, row: Any) -> Entity:
         match row:
-            case [int(start), int(end), str(label), *score] if 0 <= start < end <= len(text):
+            case [int(start), int(end), str(label), *score] if 0 <= start < end <= len(text) and _is_score(*score):
                 return Entity(start, end, label, text[start:end], score[0] if score else None)
         raise self._wrong(f"answered {str(row)[:80]}, which is no entity of a text of {len(text)} characters")
 
     def _wrong(self, what: str) -> GlinerError:
         expected = "For each document a list of [start, end, label, score] was expected."
         return GlinerError(f"{self.name} {what}.", expected)
+
+
+def _is_score(score: object = None, *more: object) -> bool:
+    """Whether an entity's score is one: none at all, or a number from 0 to 1."""
+    return not more and (score is None or (isinstance(score, int | float) and 0 <= score <= 1))
 
 
 def _number(answer: Json, name: str, otherwise: float) -> float:

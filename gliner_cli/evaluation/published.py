@@ -6,7 +6,7 @@ A number without the way it was counted misleads, so every row carries it. The d
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
@@ -43,17 +43,6 @@ def rows() -> tuple[Published, ...]:
     """All of them, in the order of the file."""
     content = packaged.table("published.toml")
     return tuple(row for table in content["tables"] for row in _rows(table, content["counting"]))
-
-
-def published(suite: str) -> list[Published]:
-    """The rows that may be put beside a suite's."""
-    return [row for row in rows() if suite in row.suites]
-
-
-def beside(sets: Iterable[str]) -> list[Published]:
-    """The rows that have a score for at least one of these sets."""
-    wanted = set(sets)
-    return [row for row in rows() if wanted & row.scores.keys()]
 
 
 _DEFAULTS = {"known": "read", "unit": "F1", "note": "", "average": None, "of": None, "columns": (), "scores": ()}

@@ -65,6 +65,8 @@ def makers(asked: Asked, place: Located | None) -> list[Make]:
         nested=asked.extraction.nested,
         price=price(comparing.price) if comparing.price else None,
         budget=comparing.budget,
+        concurrency=comparing.concurrency,
+        answer_tokens=comparing.answer_tokens,
     )
     extraction = replace(asked.extraction, threshold=_threshold(asked.extraction))
     context = Context(extraction, asked.computing, place, comparing.python, batch_size, asking)

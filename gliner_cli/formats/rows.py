@@ -27,14 +27,14 @@ _HINT = 'Expected {"tokens": ["Ada", "Byron"], "spans": [[0, 1, "person"]]}, the
 def holds_rows(source: Source) -> bool:
     """Whether a JSON source begins with a row in words; the others are for `jsonl`."""
     try:
-        return any(isinstance(value, dict) and _fields(value) for _, value in [next(values(source))])
+        return any(isinstance(value, dict) and _fields(value) for _, value in [next(values(source, _raised))])
     except (InputError, StopIteration):
         return False
 
 
 def read(source: Source, problem: Problem) -> Iterator[Document]:
     """The documents of a source; a row that is none is reported, and reading goes on."""
-    for place, value in values(source):
+    for place, value in values(source, problem):
         try:
             row = parsed(value, place)
         except InputError as error:
@@ -76,16 +76,30 @@ def _span(span: Any, count: int, place: str) -> tuple[int, int, str]:
     raise InputError(f"{place} has the span {str(span)[:80]}, which does not fit its {count} words.", _HINT)
 
 
-def values(source: Source) -> Iterator[tuple[str, Any]]:
-    """The rows of a source, parsed, with their places. A gold set is read whole: it is held whole anyway."""
+def _raised(error: Exception) -> None:
+    raise error
+
+
+def values(source: Source, problem: Problem = _raised) -> Iterator[tuple[str, Any]]:
+    """The rows of a source, parsed, with their places; a line that is no JSON goes to `problem`.
+
+    A gold set is read whole: it is held whole anyway.
+    """
     with source.opened() as stream:
         text = decoded(whole(stream, source.name, "utf-8"), source.name)
     if text.lstrip().startswith("["):
         yield from ((f"{source.name}[{number}]", row) for number, row in enumerate(_loaded(text, source.name)))
         return
     for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            yield f"{source.name}:{number}", _loaded(line, f"{source.name}:{number}")
+        if not line.strip():
+            continue
+        place = f"{source.name}:{number}"
+        try:
+            value = _loaded(line, place)
+        except InputError as error:
+            problem(error)
+        else:
+            yield place, value
 
 
 def _loaded(text: str, place: str) -> Any:

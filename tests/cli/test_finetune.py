@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -43,8 +44,9 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def gliner(monkeypatch, capsys):
-    """The command in this process: its exit code, and what it says."""
+    """The command in this process: its exit code, and what it says. The built-in suite is not measured each time."""
     torch.set_num_threads(1)
+    monkeypatch.setattr("gliner_cli.training.outcome._forgotten", lambda *_: apart.NOT_MEASURED)
     monkeypatch.delenv("GLINER_MODEL", raising=False)
 
     def run(*arguments: object) -> SimpleNamespace:
@@ -63,20 +65,8 @@ def gliner(monkeypatch, capsys):
 
 def ordered(model: Path, data: Path, out: Path, steps: int = 2, form: str = ".jsonl") -> list[str]:
     """The arguments of a short run."""
-    train, dev = data / f"train{form}", data / f"dev{form}"
-    return [
-        "finetune",
-        str(train),
-        "--dev",
-        str(dev),
-        "-m",
-        str(model),
-        "-o",
-        str(out),
-        "--steps",
-        str(steps),
-        *SETTINGS,
-    ]
+    names = f"finetune {data}/train{form} --dev {data}/dev{form} -m {model} -o {out} --steps {steps}"
+    return [*names.split(), *SETTINGS]
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -96,7 +86,7 @@ def log(out: Path) -> list[tuple]:
 def finished(model, data, tmp_path_factory) -> Path:
     """The folder of a run that has ended."""
     folder = tmp_path_factory.mktemp("finished")
-    process = apart.started(apart.command, ordered(model, data, folder / "out"), folder / "said")
+    process = apart.started(apart.command, ordered(model, data, folder / "out"), folder / "said", True)
     assert apart.ended(process) == 0, (folder / "said").read_text()
     return folder / "out"
 
@@ -148,17 +138,17 @@ def test_several_files_and_folders(model, tmp_path, gliner):
 def test_what_cannot_be_read_is_said_and_the_rest_is_learned(model, data, tmp_path, gliner):
     train = tmp_path / "train.jsonl"
     train.write_text((data / "train.jsonl").read_text() + "{torn\n")
-    done = gliner(
-        "finetune", train, "--dev", data / "dev.jsonl", "-m", model, "-o", tmp_path / "out", "--steps", 1, *SETTINGS
-    )
+    order = ordered(model, data, tmp_path / "out", steps=1)
+    done = gliner(order[0], train, *order[2:])
     assert done.code == 1
     assert f"{train}:25" in done.said
     assert (tmp_path / "out" / "gliner_config.json").exists()
 
 
-def test_adapters_are_saved_and_are_what_was_merged(model, data, tmp_path, gliner):
-    out = tmp_path / "out"
-    assert gliner(*ordered(model, data, out, steps=40), "--head-rate", 6e-3, "--lora", 2, "-q").code == 0
+def test_adapters_are_saved_and_are_what_was_merged(model, data, tmp_path, gliner, monkeypatch):
+    out, better = tmp_path / "out", iter([0.1, 0.2, 0.3])
+    monkeypatch.setattr("gliner_cli.training.trial.Trial.f1", lambda *_: next(better))
+    assert gliner(*ordered(model, data, out, steps=4), "--lora", 2, "-q").code == 0
     before, after = read_weights(model / "model.safetensors"), read_weights(out / "model.safetensors")
     adapters = load_file(out / "lora.safetensors")
     assert before.keys() == after.keys()
@@ -211,6 +201,17 @@ def test_check_says_what_is_wrong_and_where_and_writes_nothing(model, data, tmp_
     assert content(tmp_path) == before
 
 
+DEAD_END = "Run.__post_init__ refuses data of which nothing can be learned under --check too, which its hint names"
+
+
+@pytest.mark.xfail(strict=True, reason=DEAD_END)
+def test_check_says_where_though_nothing_can_be_learned(model, data, tmp_path, gliner):
+    train = tmp_path / "train.jsonl"
+    train.write_text(json.dumps(FAULTY[0]) + "\n")
+    done = gliner("finetune", train, "--dev", data / "dev.jsonl", "-m", model, "--check")
+    assert f"{train}:1: 'operation' as work" in done.said
+
+
 def test_check_finds_a_text_in_both(model, data, gliner):
     done = gliner("finetune", data / "train.jsonl", "--dev", data / "train.jsonl", "-m", model, "--check")
     assert "24 × in the training and the dev data" in done.said
@@ -226,9 +227,7 @@ def test_check_says_where_though_documents_have_names(model, data, tmp_path, gli
 def test_a_run_says_in_short_what_check_says_in_full(model, data, tmp_path, gliner):
     train = toys.written(tmp_path / "train.jsonl", toys.invented(24) * 2)
     full = gliner("finetune", train, "--dev", data / "dev.jsonl", "-m", model, "--check")
-    short = gliner(
-        "finetune", train, "--dev", data / "dev.jsonl", "-m", model, "-o", tmp_path / "o", "--steps", 1, *SETTINGS
-    )
+    short = gliner("finetune", train, *ordered(model, data, tmp_path / "out", steps=1)[2:])
     for done, examples in ((full, 24), (short, 3)):
         at = next(n for n, said in enumerate(done.lines) if "24 × the same text again" in said)
         assert sum("first at" in line for line in done.lines[at:]) == examples
@@ -246,17 +245,16 @@ def test_a_folder_that_is_there_is_left_alone(model, data, tmp_path, gliner):
     assert content(tmp_path) == {"mine": b"x"}
 
 
+DATA = "{folder}/train.jsonl --dev {folder}/train.jsonl"
 WRONG = {
-    "no data": ([], "No training data was given. gliner finetune train.jsonl"),
-    "no entities": (["{folder}/empty.jsonl"], "has no entities to learn from"),
-    "no such file": (["{folder}/none.jsonl"], "does not exist"),
-    "no such model": (["{folder}/train.jsonl", "--dev", "{folder}/train.jsonl", "-m", "{folder}/none"], "none"),
-    "no such backbone": (
-        ["{folder}/train.jsonl", "--dev", "{folder}/train.jsonl", "--from-backbone", "x/y"],
-        "hf download x/y",
-    ),
-    "nothing to freeze": (["{folder}/train.jsonl", "--dev", "{folder}/train.jsonl", "--freeze", "head"], "layers:N"),
-    "nothing to resume": (["--resume", "{folder}"], "holds no run to go on with"),
+    "no data": ("", "No training data was given. gliner finetune train.jsonl"),
+    "no entities": ("{folder}/empty.jsonl", "has no entities to learn from"),
+    "no such file": ("{folder}/none.jsonl", "does not exist"),
+    "no such model": (f"{DATA} -m {{folder}}/none", "There is no folder"),
+    "no such backbone": (f"{DATA} --from-backbone x/y", "hf download x/y"),
+    "nothing to freeze": (f"{DATA} --freeze head", "layers:N"),
+    "no such tracker": (f"{DATA} --track pigeon", "tensorboard or wandb"),
+    "nothing to resume": ("--resume {folder}", "holds no run to go on with"),
 }
 
 
@@ -266,7 +264,7 @@ def test_wrong_orders_get_one_clear_message_and_leave_nothing(case, model, tmp_p
     (tmp_path / "empty.jsonl").write_text('{"text": "Rain"}\n')
     before = content(tmp_path)
     arguments, said = WRONG[case]
-    arguments = [argument.replace("{folder}", str(tmp_path)) for argument in arguments]
+    arguments = arguments.replace("{folder}", str(tmp_path)).split()
     choice = [] if "-m" in arguments else ["-m", model]
     done = gliner("finetune", *arguments, *choice, "-o", tmp_path / "out")
     assert done.code == 1
@@ -276,12 +274,21 @@ def test_wrong_orders_get_one_clear_message_and_leave_nothing(case, model, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_a_wrong_tracker_leaves_nothing(model, data, tmp_path):
-    process = apart.started(
-        apart.command, [*ordered(model, data, tmp_path / "out"), "--track", "pigeon"], tmp_path / "said"
-    )
-    assert apart.ended(process) == 1
-    assert "tensorboard or wandb" in (tmp_path / "said").read_text()
+TRACKER = (
+    "diary.check_trackers looks at names only; the extra gliner-cli[train] that the hint names is not in pyproject.toml"
+)
+
+
+@pytest.mark.xfail(strict=True, reason=TRACKER)
+def test_a_tracker_that_is_not_installed_leaves_nothing_and_names_an_extra_that_is_there(
+    model, data, tmp_path, gliner, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    done = gliner(*ordered(model, data, tmp_path / "out"), "--track", "tensorboard")
+    assert done.code == 1
+    named = re.search(r"pip install '(?:gliner-cli\[(\w+)\]|tensorboard)'", done.said)
+    assert named
+    assert named[1] is None or f"\n{named[1]} = [" in (Path(__file__).parents[2] / "pyproject.toml").read_text()
     assert not (tmp_path / "out").exists()
 
 
@@ -334,14 +341,13 @@ def until_step(out: Path, process, number: int) -> None:
         time.sleep(0.001)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_by_hand_it_saves_and_says_how_to_go_on(model, data, tmp_path, number):
+def test_stopped_by_hand_it_saves_and_says_how_to_go_on(model, data, tmp_path):
     out = tmp_path / "out"
     process = apart.started(
         apart.command, [*ordered(model, data, out, steps=10**6), "--patience", "0"], tmp_path / "said"
     )
     until_step(out, process, 3)
-    os.kill(process.pid, number)
+    os.kill(process.pid, signal.SIGINT)
     assert apart.ended(process) == 130
     said = (tmp_path / "said").read_text()
     steps = sum(row[0] == "step" for row in log(out))
@@ -352,15 +358,21 @@ def test_stopped_by_hand_it_saves_and_says_how_to_go_on(model, data, tmp_path, n
 
 
 def killed_and_resumed(start, order: list[str], out: Path, kills: int, steps: int) -> int:
-    """Kill a run at random moments and resume it, at last to its end; how often it was killed in its steps."""
+    """Kill a run at random moments and resume it, at last to its end; how often it was killed.
+
+    The last time its steps are done, and it measures and writes its folder.
+    """
     chance, done, arguments = random.Random(kills), 0, order
-    for _ in range(kills):
+    for left in range(kills, 0, -1):
         process = start(arguments)
         already = sum(row[0] == "step" for row in log(out)) if (out / "training" / "log.jsonl").exists() else 0
-        until_step(out, process, already + chance.randint(1, max(1, (steps - already) // 2)))
-        time.sleep(chance.uniform(0, 0.03))
+        more = chance.randint(1, max(1, (steps - already) // left)) if left > 1 else steps - already
+        until_step(out, process, already + more)
+        time.sleep(chance.uniform(0, 0.03 if left > 1 else 1))
         process.kill()
-        done += apart.ended(process) == -signal.SIGKILL
+        if apart.ended(process) == 0:
+            return done
+        done += 1
         arguments = ["finetune", "--resume", str(out), "-q"]
     assert apart.ended(start(arguments)) == 0
     return done
@@ -413,21 +425,8 @@ def test_killed_at_ten_moments_it_ends_as_if_it_had_not_been(model, data, tmp_pa
 def test_other_data_is_not_gone_on_with(model, data, tmp_path, gliner):
     train = tmp_path / "train.jsonl"
     train.write_bytes((data / "train.jsonl").read_bytes())
-    order = [
-        "finetune",
-        train,
-        "--dev",
-        data / "dev.jsonl",
-        "-m",
-        model,
-        "-o",
-        tmp_path / "out",
-        "--steps",
-        1,
-        *SETTINGS,
-        "-q",
-    ]
-    assert gliner(*order).code == 0
+    order = ordered(model, data, tmp_path / "out", steps=1)
+    assert gliner(order[0], train, *order[2:], "-q").code == 0
     (tmp_path / "out" / "gliner_config.json").unlink()  # as if it had been killed just before the end
     before = content(tmp_path / "out")
     with train.open("a") as file:
@@ -448,19 +447,12 @@ def test_a_run_that_has_ended_does_not_begin_again(finished, tmp_path, gliner):
 def test_it_can_be_resumed_from_another_folder(model, data, tmp_path, gliner, monkeypatch):
     """Though its data and its checkpoint were named from where it began."""
     monkeypatch.chdir(data)
-    named = [
-        os.path.relpath(one, data) if one.startswith("/") else one for one in ordered(model, data, tmp_path / "out")
-    ]
     out = tmp_path / "out"
-    process = apart.started(
-        apart.command_in,
-        data,
-        [*named, "--save-every", "0", "--steps", "1000000", "--patience", "0"],
-        tmp_path / "said",
-    )
+    order = [os.path.relpath(one, data) if one.startswith("/") else one for one in ordered(model, data, out, 10**6)]
+    process = apart.started(apart.command_in, data, [*order, "--patience", "0"], tmp_path / "said")
     until_step(out, process, 2)
-    process.kill()
-    assert apart.ended(process) == -signal.SIGKILL
+    process.terminate()
+    assert apart.ended(process) == 130
     monkeypatch.chdir(tmp_path)
     order = json.loads((out / "training" / "order.json").read_text())
     order["learning"]["steps"] = 1
@@ -469,6 +461,28 @@ def test_it_can_be_resumed_from_another_folder(model, data, tmp_path, gliner, mo
     assert done.code == 0, done.said
     assert "going on after step" in done.said
     assert (out / "gliner_config.json").exists()
+
+
+# --- A full disk ----------------------------------------------------------------------------------------------------
+
+FOREIGN = "finished.save_all translates OSError only; safetensors raises its own SafetensorError where no room is"
+LOGGED = "diary.Diary.write lets an OSError through, and the run ends with a traceback and without a state"
+FULL = [
+    pytest.param(100_000, ["--save-every", "0"], "The state of step 1 cannot be written", id="state"),
+    pytest.param(100_000, [], "The checkpoint cannot be written", id="checkpoint", marks=pytest.mark.xfail(strict=True, reason=FOREIGN)),
+    pytest.param(6_000, ["--steps", "1000"], "cannot be written", id="log", marks=pytest.mark.xfail(strict=True, reason=LOGGED)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("room", "more", "said"), FULL)
+def test_where_no_room_is_left_one_line_says_so(model, data, tmp_path, room, more, said):
+    order = [*ordered(model, data, tmp_path / "out"), *more]
+    process = apart.started(apart.command_in_little_room, room, order, tmp_path / "said")
+    assert apart.ended(process) == 1
+    told = (tmp_path / "said").read_text()
+    assert said in told
+    assert "Traceback" not in told
+    assert not (tmp_path / "out" / "gliner_config.json").exists()
 
 
 # --- Several processes ----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -63,7 +64,7 @@ def learned(folder, tmp_path_factory) -> SimpleNamespace:
     out = tmp_path_factory.mktemp("learned") / "out"
     before = toys.checkpoint(folder)
     files = {path: path.read_bytes() for path in folder.iterdir()}
-    settings = {"steps": 80, "head_rate": 6e-3, "evaluations": 4, "micro_tokens": 1000}
+    settings = {"steps": 60, "head_rate": 6e-3, "evaluations": 4, "micro_tokens": 1000}
     run = toys.a_run(toys.checkpoint(folder), out, toys.invented(60), dev_documents=DEV, **settings)
     run.folder.mkdir(parents=True)
     diary, events = Diary(run.folder, 0), []
@@ -78,11 +79,11 @@ def learned(folder, tmp_path_factory) -> SimpleNamespace:
 
 def test_a_toy_set_is_learned(learned):
     measured = [event for event in learned.events if isinstance(event, Measured)]
-    assert [event.step for event in measured] == [0, 20, 40, 60, 80]
+    assert [event.step for event in measured] == [0, 15, 30, 45, 60]
     assert max(event.f1 for event in measured) > measured[0].f1 + 0.3
     losses = [event.loss for event in learned.events if isinstance(event, Step)]
     assert sum(losses[-10:]) < 0.4 * sum(losses[:10])
-    assert [event.number for event in learned.events if isinstance(event, Step)] == list(range(80))
+    assert [event.number for event in learned.events if isinstance(event, Step)] == list(range(60))
 
 
 def test_the_folder_is_a_checkpoint_that_finds_what_the_run_found(learned):
@@ -128,11 +129,13 @@ def test_the_reports_numbers_are_those_of_the_folder(learned):
     course = {event.step: event.f1 for event in learned.events if isinstance(event, Measured)}
     assert {int(step): score for step, score in report["course"].items()} == course
     assert course[report["best_step"]] == max(course.values()) == report["after"]["f1"]
-    assert (report["steps"], report["ended"]) == (80, "all steps done")
+    assert (report["steps"], report["ended"]) == (60, "all steps done")
     assert report["data"]["labels"] == report_support(learned.run.materials.train)
     assert (report["data"]["documents"], report["data"]["dev_documents"]) == (60, 30)
     wrong = scoring.errors(DEV, found_by(there, DEV))
-    assert sum(report["errors"].values()) == len(wrong)
+    assert report["errors"] == dict(Counter(error.kind for error in wrong))
+    rows = [json.loads(line) for line in (learned.out / "training" / "errors.jsonl").read_text().splitlines()]
+    assert [(row["kind"], row["text"]) for row in rows] == [(error.kind, DEV[error.document].text) for error in wrong]
     assert set(report["other_labels"]) == {"labels", "before", "after"}
 
 
@@ -183,12 +186,17 @@ def test_thresholds_are_not_tuned_where_nobody_wants_it_or_types_are_open(tmp_pa
         assert "thresholds" not in (tmp_path / str(number) / "gliner_config.json").read_text()
 
 
-def test_what_the_report_counts_is_what_the_checkpoint_finds(read_only):
-    thresholds = {"person": 0.9, "city": 0.2, "date": 0.6}
-    documents = tuple(Document(text) for text in tiny.TEXTS)
-    tuned = with_thresholds(read_only, thresholds)
-    found = Trial(documents, tuple(thresholds)).found(tuned, Extractor(read_only).computing, threshold=None)
-    assert places(found) == places(found_by(tuned, documents, tuple(thresholds)))
+def test_what_the_report_counts_is_what_the_checkpoint_finds(tmp_path, checkpoint, monkeypatch):
+    """Also where an entity displaces another though it is itself below its own threshold."""
+    thresholds = {"person": 0.9, "city": 0.2, "boat": 0.6}
+    monkeypatch.setattr("gliner_cli.training.outcome._thresholds", lambda *_: thresholds)
+    run = toys.a_run(checkpoint, tmp_path, steps=1, dev_documents=DEV)
+    list(run.events())
+    came = outcome(run, None)
+    assert came.checkpoint.config.thresholds == thresholds
+    found = found_by(came.checkpoint, DEV)
+    assert places(found) != places(scoring.above(found_by(came.checkpoint, DEV, threshold=0.05), thresholds))
+    assert came.report["after_with_thresholds"]["f1"] == f1(found)
 
 
 def test_half_precision_is_half_the_size(tmp_path, folder):
@@ -215,13 +223,14 @@ def to_the_end(run: Run) -> tuple[Run, list[float]]:
 EVENTS = ["measured 0", "step 1", "step 2", "measured 2", "step 3", "step 4", "measured 4"]
 
 
-@pytest.mark.parametrize(
-    "stopped",
-    [pytest.param(n, id=name)
-     for n, name in enumerate(EVENTS, start=1)],
-)  # fmt: skip
-def test_stopped_and_resumed_is_unbroken(tmp_path, folder, stopped):
-    whole, losses = to_the_end(toys.a_run(toys.checkpoint(folder), tmp_path / "whole"))
+@pytest.fixture(scope="module")
+def unbroken(folder, tmp_path_factory) -> tuple[Run, list[float]]:
+    return to_the_end(toys.a_run(toys.checkpoint(folder), tmp_path_factory.mktemp("whole")))
+
+
+@pytest.mark.parametrize("stopped", range(1, 8), ids=EVENTS)
+def test_stopped_and_resumed_is_unbroken(tmp_path, folder, unbroken, stopped):
+    whole, losses = unbroken
     broken = toys.a_run(toys.checkpoint(folder), tmp_path / "broken")
     begun = [event.loss for event in islice(broken.events(), stopped) if isinstance(event, Step)]
     broken.save()
@@ -253,6 +262,26 @@ def test_every_way_to_learn_can_be_resumed(tmp_path, request, changed):
     assert bool(whole.adapters) == ("lora" in changed)
 
 
+@pytest.mark.slow  # most are transformers', which takes its time to import
+@pytest.mark.parametrize("backbone", tiny.BACKBONES)
+def test_on_every_backbone_a_run_is_resumed_and_its_folder_loads(tmp_path, backbone):
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    tiny.checkpoint_folder(folder, backbone, num_rnn_layers=1)
+    settings = {"encoder_rate": 1e-4, "head_rate": 1e-3, "lora": None if backbone in ("bert", "albert") else 2}
+    whole, losses = to_the_end(toys.a_run(toys.checkpoint(folder), tmp_path / "whole", **settings))
+    broken = toys.a_run(toys.checkpoint(folder), tmp_path / "broken", **settings)
+    list(islice(broken.events(), 3))
+    broken.save()
+    resumed = toys.a_run(toys.checkpoint(folder), tmp_path / "broken", **settings)
+    resumed.resume()
+    assert to_the_end(resumed)[1] == losses[2:]
+    assert toys.equal(toys.tensors(resumed), toys.tensors(whole))
+    saved(whole, tmp_path / "whole")
+    found = found_by(whole.checkpoint, DEV, threshold=0.3)
+    assert places(found_by(toys.checkpoint(tmp_path / "whole"), DEV, threshold=0.3)) == places(found)
+
+
 def test_without_a_state_a_run_begins(tmp_path, checkpoint):
     run = toys.a_run(checkpoint, tmp_path)
     run.resume()
@@ -282,7 +311,8 @@ def scores(monkeypatch) -> Iterator[list[float]]:
 
 
 @pytest.mark.parametrize(
-    ("told", "best"), [([0.1, 0.5, 0.3, 0.2], 2), ([0.4, 0.4, 0.1, 0.4], 0), ([0.0, 0.1, 0.2, 0.3], 6)]
+    ("told", "best"),
+    [([0.1, 0.5, 0.3, 0.2], 2), ([0.4, 0.4, 0.1, 0.4], 0), ([0.0, 0.1, 0.2, 0.3], 6), ([0.0] * 4, 6)],
 )
 def test_the_best_weights_are_kept(tmp_path, folder, scores, told, best):
     scores += told
@@ -292,6 +322,13 @@ def test_the_best_weights_are_kept(tmp_path, folder, scores, told, best):
     assert run.course.best == best
     assert toys.equal(toys.tensors(run), at[best])
     assert run.course.ended == "all steps done"
+
+
+def test_it_goes_on_as_long_as_nothing_is_found(tmp_path, checkpoint, scores):
+    scores += [0.0, 0.0, 0.0, 0.0, 0.2, 0.1]
+    run = toys.a_run(checkpoint, tmp_path, steps=10, evaluations=10, patience=1)
+    list(run.events())
+    assert (run.course.ended, run.course.best, run.learner.step) == ("no better in 1 measurements", 4, 5)
 
 
 @pytest.mark.parametrize("patience", [1, 2, 0])
@@ -305,15 +342,17 @@ def test_learning_ends_where_nothing_gets_better(tmp_path, checkpoint, scores, p
 
 
 def test_learning_ends_when_the_minutes_are_over(tmp_path, checkpoint, monkeypatch):
-    """The clock is looked at four times, five seconds apart, from update to update; the rate is down by the end."""
-    ticks = iter(range(0, 10**6, 5))
-    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    """Each update takes ten seconds by this clock; the rate is down by the end."""
+    now, gradients = [0], loop.Learner._gradients
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(loop.Learner, "_gradients", lambda *of: (now.append(now.pop() + 10), gradients(*of))[1])
     run = toys.a_run(checkpoint, tmp_path, steps=1000, minutes=1.0, evaluations=100, schedule="linear", warmup=0.0)
     steps = [event for event in run.events() if isinstance(event, Step)]
-    assert len(steps) == 4
-    assert [step.rate / run.learning.head_rate for step in steps] == pytest.approx([1, 0.75, 0.5, 0.25])
+    assert [step.seconds for step in steps] == [10] * 6
+    assert [step.rate / run.learning.head_rate for step in steps] == pytest.approx([(6 - n) / 6 for n in range(6)])
     assert run.course.ended == "the minutes are over"
-    assert max(run.course.scores) == 4
+    assert max(run.course.scores) == 6
+    assert run.course.elapsed == 60
 
 
 # --- What goes wrong ------------------------------------------------------------------------------------------------
@@ -398,7 +437,7 @@ def test_where_no_room_is_for_the_checkpoint_the_state_stays(tmp_path, folder, m
     assert not (tmp_path / "gliner_config.json").exists()
 
 
-@pytest.mark.parametrize("kind", ["folder", pytest.param("bi_folder")])
+@pytest.mark.parametrize("kind", ["folder", "bi_folder"])
 def test_killed_while_the_folder_is_made_it_can_be_made_again(tmp_path, request, monkeypatch, kind):
     run = ended(request.getfixturevalue(kind), tmp_path)
     came = outcome(run, None)
@@ -480,21 +519,35 @@ def test_without_entities_there_is_nothing_to_learn():
             Materials.of(train, [], [], 0)
 
 
-def test_what_is_to_be_learned_does_not_all_become_dev_data():
+RARE = "finetune._split rounds 15 % of a few documents with entities to none, and then says that there are none"
+
+
+@pytest.mark.parametrize(
+    ("marked", "plain"),
+    [(2, 0), (2, 3), (4, 10), (30, 100), pytest.param(3, 100, marks=pytest.mark.xfail(strict=True, reason=RARE))],
+)
+def test_both_parts_of_the_data_have_entities(marked, plain):
+    documents = [toys.marked(("Porto", "city"), str(n)) for n in range(marked)]
+    documents += [Document(f"Rain {n}") for n in range(plain)]
     for seed in range(8):
-        made = Materials.of(
-            [toys.marked(("Porto", "city")), toys.marked(("Graz", "city")), Document("Rain .")], [], [], seed
-        )
+        made = Materials.of(documents, [], [], seed)
         assert any(document.entities for document in made.train)
         assert any(document.entities for document in made.dev)
-        with pytest.raises(TrainingError, match="dev data"):
-            Materials.of([toys.marked(("Porto", "city")), *[Document("Rain .")] * 3], [], [], seed)
+        assert len(made.train) >= len(made.dev)
+
+
+def test_dev_data_without_entities_is_refused():
+    one = toys.marked(("Porto", "city"))
+    for train, dev in ((toys.invented(9), [Document("Rain .")]), ([one, *[Document("Rain .")] * 3], [])):
+        with pytest.raises(TrainingError, match="has no entities to choose"):
+            Materials.of(train, dev, [], 0)
 
 
 def test_entities_that_can_none_of_them_be_learned_are_said_to_be_so(tmp_path, checkpoint):
     inside = Document("the co-operation went on", entities=(Entity(7, 16, "work", "operation"),))
-    with pytest.raises(TrainingError):
-        list(toys.a_run(checkpoint, tmp_path, [inside] * 4, annotation="open").events())
+    for annotation in ("open", "closed"):
+        with pytest.raises(TrainingError, match="None of the entities can be learned: not on the edges of words"):
+            toys.a_run(checkpoint, tmp_path, [inside] * 4, annotation=annotation)
 
 
 def test_long_names_of_types_leave_room_for_the_text(tmp_path):

@@ -169,11 +169,7 @@ def test_what_does_not_count_changes_nothing(loss):
     assert not gradients[0][~counted].any()
 
 
-SURE = [*(pytest.param(Loss(3.0, focus), id=f"gamma {focus}") for focus in (0.0, 1.0, 2.0)),
-        pytest.param(Loss(3.0, 0.5), id="gamma 0.5")]  # fmt: skip
-
-
-@pytest.mark.parametrize("loss", SURE)
+@pytest.mark.parametrize("loss", [Loss(3.0, focus) for focus in (0.0, 0.5, 1.0, 2.0)])
 def test_a_confident_mistake_keeps_its_gradient_and_a_confident_truth_has_none(loss):
     logits = torch.tensor([200.0, -200.0, 200.0, -200.0], requires_grad=True)
     loss(logits, torch.tensor([0.0, 1.0, 1.0, 0.0]), torch.ones(4, dtype=torch.bool)).backward()

@@ -173,6 +173,8 @@ def without_dropout(of: Checkpoint) -> Checkpoint:
             part.attend = replace(part.attend, dropout=0.0)
         if isinstance(part, Dropout):
             part.rate = 0.0
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.0
         if isinstance(getattr(part, "config", None), dict):
             part.config |= {name: 0.0 for name in part.config if name.endswith("dropout_prob")}
     return of
