@@ -84,7 +84,7 @@ def test_every_command_and_flag_of_the_readme_exists():
                            env={"COLUMNS": "200", "PATH": "", "NO_COLOR": "1", "TERM": "dumb"}).stdout  # fmt: skip
     for flag in re.findall(r"--[a-z-]{3,}", "".join(line for line in readme.splitlines() if "gliner extract" in line)):
         assert flag in shown, flag
-    for command in ("extract", "pull", "models", "models verify"):
+    for command in ("extract", "bench", "finetune", "pull", "push", "models", "models verify"):
         assert f"gliner {command}" in readme
 
 
