@@ -84,7 +84,8 @@ def _learn(order: Order, run: Run, resumed: bool, quiet: bool) -> None:
         order.store(run.folder)
     if not quiet:
         _say_how(run, resumed)
-    diary = Diary(run.folder, run.learner.step, order.finetuning.track or ()) if run.first else NoDiary()
+    trackers = order.finetuning.track or ()
+    diary = Diary(run.folder, run.learner.step, run.course.scores, trackers) if run.first else NoDiary()
     with _gently_interrupted() as asked_to_stop, _display(run, quiet) as show, closing(diary):
         for event in run.events():
             diary.write(event)

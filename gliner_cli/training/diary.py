@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,17 @@ Sink = tuple[Callable[[int, Mapping[str, float]], None], Callable[[], object]]  
 
 
 class Diary:
-    """Writes `log.jsonl` in a folder; what a resumed run will write again is taken out first."""
+    """Writes `log.jsonl` in a folder; what a resumed run will write again is taken out first.
 
-    def __init__(self, folder: Path, from_step: int, trackers: Sequence[str] = ()) -> None:
+    `measured` are the steps whose measurements the run has kept: a state may be saved just before one.
+    """
+
+    def __init__(
+        self, folder: Path, from_step: int, measured: Collection[int] = (), trackers: Sequence[str] = ()
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "log.jsonl"
-        self._keep_before(from_step)
+        self._keep(from_step, measured)
         self._file = self._path.open("a", encoding="utf-8")
         self._sinks = [_SINKS[name](folder) for name in trackers]
 
@@ -44,10 +49,10 @@ class Diary:
         for _, close in self._sinks:
             close()
 
-    def _keep_before(self, step: int) -> None:
+    def _keep(self, step: int, measured: Collection[int]) -> None:
         if not self._path.exists():
             return
-        lines = [line for line in self._path.read_text(encoding="utf-8").splitlines() if _before(line, step)]
+        lines = [line for line in self._path.read_text(encoding="utf-8").splitlines() if _kept(line, step, measured)]
         self._path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
 
@@ -61,12 +66,12 @@ class NoDiary:
         """Nothing."""
 
 
-def _before(line: str, step: int) -> bool:
+def _kept(line: str, step: int, measured: Collection[int]) -> bool:
     try:
         row = json.loads(line)
     except ValueError:  # torn by a kill
         return False
-    return bool(row["number"] < step if row["event"] == "step" else row["step"] <= step)
+    return bool(row["number"] < step if row["event"] == "step" else row["step"] in measured)
 
 
 def check_trackers(names: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 
 from gliner_cli.checkpoint.weights import read_weights
 from gliner_cli.cli.app import main
+from gliner_cli.training.loop import Learner
 from tests import tiny
 from tests.training import apart, toys
 
@@ -394,6 +395,23 @@ def test_killed_at_three_moments_it_ends_as_if_it_had_not_been(model, data, tmp_
     assert apart.ended(first) == 0
     assert killed >= 2
     same(out, whole)
+
+
+def test_what_was_measured_before_a_kill_is_in_the_log_once(model, data, tmp_path, gliner, monkeypatch):
+    learn = Learner.learn
+
+    def interrupted(learner: Learner, lessons: list) -> object:
+        if learner.step == 2:
+            raise KeyboardInterrupt
+        return learn(learner, lessons)
+
+    order = [*ordered(model, data, tmp_path / "whole", steps=4), "--save-every", "0", "-q"]
+    assert gliner(*order).code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "learn", interrupted)
+        assert gliner(*order, "-o", tmp_path / "out").code == 130
+    assert gliner("finetune", "--resume", tmp_path / "out", "-q").code == 0
+    assert log(tmp_path / "out") == log(tmp_path / "whole")
 
 
 class Command(subprocess.Popen):

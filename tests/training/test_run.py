@@ -484,7 +484,7 @@ def test_a_log_goes_on_where_its_run_does(tmp_path):
     with (tmp_path / "log.jsonl").open("a") as file:
         file.write('{"event": "ste')  # torn by a kill
     whole = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()[:-1]]
-    log = Diary(tmp_path, 2)
+    log = Diary(tmp_path, 2, {2})
     log.write(event(2))
     log.close()
     assert [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()] == whole[:4]
