@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gliner_cli.errors import MissingExtraError, TrainingError, needs
+from gliner_cli.errors import OutputError, TrainingError, needs
 from gliner_cli.training.finetune import Measured
 from gliner_cli.training.loop import Step
 
@@ -29,23 +31,30 @@ class Diary:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "log.jsonl"
         self._keep(from_step, measured)
-        self._file = self._path.open("a", encoding="utf-8")
         self._sinks = [_SINKS[name](folder) for name in trackers]
+        self._file = self._path.open("a", encoding="utf-8")
 
     def write(self, event: Event) -> None:
         """One event, at once."""
         kind = "step" if isinstance(event, Step) else "measured"
         values = asdict(event)
         finite = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in values.items()}
-        self._file.write(json.dumps({"event": kind, **finite}) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps({"event": kind, **finite}) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise OutputError(
+                f"{self._path} cannot be written: {error.strerror or error}.",
+                f"Make room, then: gliner finetune --resume {self._path.parents[1]}",
+            ) from error
         number = int(values.pop("number", values.pop("step", 0)))
         for tell, _ in self._sinks:
             tell(number, {name: float(value) for name, value in values.items()})
 
     def close(self) -> None:
-        """No more events."""
-        self._file.close()
+        """No more events. What could not be written was said when it was tried."""
+        with suppress(OSError):
+            self._file.close()
         for _, close in self._sinks:
             close()
 
@@ -75,17 +84,19 @@ def _kept(line: str, step: int, measured: Collection[int]) -> bool:
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Raise TrainingError for a tracker that we do not know, before anything is written."""
+    """Raise an error for a tracker that we do not know, or that is not installed, before anything is written."""
     for name in names:
         if name not in _SINKS:
             raise TrainingError(f"--track is {name!r}; {' or '.join(_SINKS)} was expected.", "--track tensorboard")
+        try:
+            importlib.import_module(_MODULES[name])
+        except ImportError as error:
+            raise needs("train", f"--track {name}") from error
 
 
 def _tensorboard(folder: Path) -> Sink:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise needs("train", "--track tensorboard") from error
+    from torch.utils.tensorboard import SummaryWriter
+
     writer: Any = SummaryWriter(str(folder / "tensorboard"))
 
     def write(step: int, values: Mapping[str, float]) -> None:
@@ -96,12 +107,11 @@ def _tensorboard(folder: Path) -> Sink:
 
 
 def _wandb(folder: Path) -> Sink:
-    try:
-        import wandb  # type: ignore[import-not-found, unused-ignore]
-    except ImportError as error:
-        raise MissingExtraError("--track wandb needs the package wandb.", "pip install wandb") from error
+    import wandb  # type: ignore[import-not-found, unused-ignore]
+
     run: Any = wandb.init(project="gliner", dir=str(folder))
     return lambda step, values: run.log(dict(values), step=step), run.finish
 
 
+_MODULES = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb"}
 _SINKS: Mapping[str, Callable[[Path], Sink]] = {"tensorboard": _tensorboard, "wandb": _wandb}

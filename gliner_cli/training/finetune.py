@@ -98,7 +98,7 @@ def _split(documents: Sequence[Document], seed: int) -> tuple[list[Document], li
     plain = dict.fromkeys(document.text for document in documents if document.text not in marked)
     least = _LEAST_DEV / (len(marked) + len(plain))
     for texts in (marked, plain):
-        count = round(len(texts) * min(max(_DEV_SHARE, least), 0.5))
+        count = max(1, round(len(texts) * min(max(_DEV_SHARE, least), 0.5)))
         chosen.update(chance.sample(list(texts), min(count, _MOST_DEV, len(texts) // 2)))
     left = [document for document in documents if document.text not in chosen]
     return left, [document for document in documents if document.text in chosen]
@@ -138,18 +138,13 @@ class Run:
         self.maker = PieceMaker(self.checkpoint)
         self.closed = closed(self.materials.train, self.teaching.annotation)
         self.teacher, self.judgement = self._taught(self.materials.train, self.closed)
-        if not any(passage.gold for passage in self.teacher.passages):
-            raise TrainingError(
-                "None of the entities can be learned: " + ", ".join(self.judgement.by_kind) + ".",
-                "gliner finetune TRAIN --check says where",
-            )
         network = self.checkpoint.network
         is_new = self.finetuning.from_backbone is not None
         size = sum(parameter.numel() for parameter in network.encoder.backbone.parameters())
         self.learning = chosen(self.learning, len(self.teacher.passages), size, is_new, self.device)
         self.keeper = self._keeper() if self.materials.keep else None
         self.trial = Trial(self.materials.dev, self.closed)
-        if is_new:
+        if is_new and any(passage.gold for passage in self.teacher.passages):
             self._begin()
         freeze(network, self.learning.freeze)
         if self.learning.lora:
@@ -165,8 +160,8 @@ class Run:
     def _begin(self) -> None:
         """Set new heads by what the encoder says of the first passages."""
         network = self.checkpoint.network.cpu().eval()
-        group = self.teacher.lessons(0, _SAMPLE, self.learning.micro_tokens)[0]
-        batch = lesson(0, group, self.maker, self.checkpoint.labels_tokenizer).batch
+        groups = self.teacher.lessons(0, _SAMPLE, self.learning.micro_tokens)
+        batch = lesson(0, groups[0], self.maker, self.checkpoint.labels_tokenizer).batch
         if batch.label_at is not None:
             states = network.encoder(batch.pieces, batch.piece_counts)
             words, labels = rows_at(states, batch.word_at), rows_at(states, batch.label_at)
@@ -193,6 +188,11 @@ class Run:
 
     def events(self) -> Iterator[Step | Measured]:
         """Learn to the end, from wherever the run is. Leaves the best weights in the network."""
+        if not any(passage.gold for passage in self.teacher.passages):
+            raise TrainingError(
+                "None of the entities can be learned: " + ", ".join(self.judgement.by_kind) + ".",
+                "gliner finetune TRAIN --check says where",
+            )
         saved = time.monotonic()
         while True:
             if self._time_to_measure():

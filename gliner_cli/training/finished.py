@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from gliner_cli.checkpoint.files import CONFIG_FILE
@@ -33,9 +34,9 @@ def save_all(outcome: Outcome, folder: Path, base: str, half: bool) -> None:
     """
     try:
         _save_all(outcome, folder, base, half)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise OutputError(
-            f"The checkpoint cannot be written to {folder}: {error.strerror or error}.",
+            f"The checkpoint cannot be written to {folder}: {error}.",
             f"Make room, then: gliner finetune --resume {folder}",
         ) from error
 

@@ -202,10 +202,6 @@ def test_check_says_what_is_wrong_and_where_and_writes_nothing(model, data, tmp_
     assert content(tmp_path) == before
 
 
-DEAD_END = "Run.__post_init__ refuses data of which nothing can be learned under --check too, which its hint names"
-
-
-@pytest.mark.xfail(strict=True, reason=DEAD_END)
 def test_check_says_where_though_nothing_can_be_learned(model, data, tmp_path, gliner):
     train = tmp_path / "train.jsonl"
     train.write_text(json.dumps(FAULTY[0]) + "\n")
@@ -275,12 +271,6 @@ def test_wrong_orders_get_one_clear_message_and_leave_nothing(case, model, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-TRACKER = (
-    "diary.check_trackers looks at names only; the extra gliner-cli[train] that the hint names is not in pyproject.toml"
-)
-
-
-@pytest.mark.xfail(strict=True, reason=TRACKER)
 def test_a_tracker_that_is_not_installed_leaves_nothing_and_names_an_extra_that_is_there(
     model, data, tmp_path, gliner, monkeypatch
 ):
@@ -483,12 +473,10 @@ def test_it_can_be_resumed_from_another_folder(model, data, tmp_path, gliner, mo
 
 # --- A full disk ----------------------------------------------------------------------------------------------------
 
-FOREIGN = "finished.save_all translates OSError only; safetensors raises its own SafetensorError where no room is"
-LOGGED = "diary.Diary.write lets an OSError through, and the run ends with a traceback and without a state"
 FULL = [
     pytest.param(100_000, ["--save-every", "0"], "The state of step 1 cannot be written", id="state"),
-    pytest.param(100_000, [], "The checkpoint cannot be written", id="checkpoint", marks=pytest.mark.xfail(strict=True, reason=FOREIGN)),
-    pytest.param(6_000, ["--steps", "1000"], "cannot be written", id="log", marks=pytest.mark.xfail(strict=True, reason=LOGGED)),
+    pytest.param(100_000, [], "The checkpoint cannot be written", id="checkpoint"),
+    pytest.param(6_000, ["--steps", "1000"], "cannot be written", id="log"),
 ]  # fmt: skip
 
 
