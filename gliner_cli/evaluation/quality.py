@@ -128,7 +128,7 @@ def averaged(rows: Sequence[Mapping[str, Any]], resamples: int = 1000) -> Row:
     The interval of the mean is a bootstrap within each set, as the sets are given and only their documents are drawn.
     """
     counted = [unpacked(row["tallies"]) for row in rows]
-    drawn = [_drawn_f1(one, resamples, seed) for seed, one in enumerate(counted)]
+    drawn = [scoring.drawn_f1(one, seed, resamples) for seed, one in enumerate(counted)]
     low, high = np.quantile(np.mean(drawn, axis=0), [0.025, 0.975]).tolist()
     swept = _mean_sweep([row["sweep"] for row in rows])
     return {
@@ -174,14 +174,6 @@ def _pooled_bin(bins: Sequence[Row]) -> Row:
     counts = [one["count"] for one in bins]
     weighted = {name: float(np.average([one[name] for one in bins], weights=counts)) for name in ("score", "right")}
     return {**bins[0], "count": sum(counts), **weighted}
-
-
-def _drawn_f1(counted: PerDocument, resamples: int, seed: int) -> Any:
-    sums = np.array([(2 * t.tp, 2 * t.tp + t.fp + t.fn) for t in (scoring.total([one]) for one in counted)], np.int64)
-    generator, size = np.random.default_rng(seed), len(sums)
-    draws = (np.bincount(generator.integers(size, size=size), minlength=size) @ sums for _ in range(resamples))
-    drawn = np.array(list(draws))
-    return drawn[:, 0] / np.maximum(drawn[:, 1], 1)
 
 
 # --- Tallies in JSON -----------------------------------------------------------------------------------------------

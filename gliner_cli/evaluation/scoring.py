@@ -122,9 +122,14 @@ def interval(
     """Between which the micro F1 lies: the percentile bootstrap, documents drawn with replacement."""
     if not per_document:
         return 0.0, 0.0
-    (scores,) = _resampled_f1([_counts(per_document)], seed, resamples)
-    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(drawn_f1(per_document, seed, resamples), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def drawn_f1(per_document: PerDocument, seed: int, resamples: int) -> NDArray[np.float64]:
+    """The micro F1 of so many draws of documents with replacement."""
+    (scores,) = _resampled_f1([_counts(per_document)], seed, resamples)
+    return scores
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ def outcome(run: Run, before: Checkpoint | None) -> Outcome:
     thresholds = _thresholds(run, trial, found)
     tuned = with_thresholds(after, thresholds)
     kept = trial.found(tuned, computing, threshold=None)
+    wrong = scoring.errors(trial.documents, kept)
     zero_shot = trial.found(before, computing) if before else None
     report = {
         "data": _data(run),
@@ -55,12 +56,12 @@ def outcome(run: Run, before: Checkpoint | None) -> Outcome:
         "after_with_thresholds": _quality(trial, kept),
         "thresholds": thresholds,
         "difference": _difference(trial, zero_shot, found) if zero_shot else None,
-        "errors": dict(Counter(error.kind for error in scoring.errors(trial.documents, kept)).most_common()),
+        "errors": dict(Counter(error.kind for error in wrong).most_common()),
         "unreachable": scoring.unreachable(trial.documents, _width(after)),
         "other_labels": _forgotten(run, before, after, computing) if before else None,
         "versions": {"gliner-cli": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
-    return Outcome(tuned, report, _examples(trial, kept), run.adapters)
+    return Outcome(tuned, report, _examples(trial, wrong), run.adapters)
 
 
 def with_thresholds(checkpoint: Checkpoint, thresholds: Mapping[str, float]) -> Checkpoint:
@@ -112,8 +113,7 @@ def _difference(trial: Trial, before: Sequence[Document], after: Sequence[Docume
     return asdict(scoring.difference(was, now))
 
 
-def _examples(trial: Trial, found: Sequence[Document]) -> list[dict[str, Any]]:
-    listed = scoring.errors(trial.documents, found)
+def _examples(trial: Trial, wrong: Sequence[scoring.Error]) -> list[dict[str, Any]]:
     return [
         {
             "kind": error.kind,
@@ -121,7 +121,7 @@ def _examples(trial: Trial, found: Sequence[Document]) -> list[dict[str, Any]]:
             "found": _shown(error.found),
             "text": trial.documents[error.document].text,
         }
-        for error in listed
+        for error in wrong
     ]
 
 
