@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gliner_cli.evaluation import machine, scoring
+from gliner_cli.evaluation import calibration, machine, scoring
 from gliner_cli.evaluation.endpoint import Endpoint
 from gliner_cli.evaluation.measure import Task, Timed
 from gliner_cli.evaluation.peers import Peer
@@ -37,7 +37,7 @@ def answered(system: System, gold: GoldSet) -> Answer:
         found = system.extract(gold.documents, gold.labels)
         return Answer(found, found, None)
     wide = system.at(_FLOOR).extract(gold.documents, replace(gold.labels, thresholds=()))
-    return Answer(scoring.above(wide, threshold), wide, _FLOOR)
+    return Answer(calibration.above(wide, threshold), wide, _FLOOR)
 
 
 def _suited(system: System, gold: GoldSet) -> System:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gliner_cli.evaluation import scoring
+from gliner_cli.evaluation import calibration, scoring
 from gliner_cli.evaluation.scoring import Error, PerDocument, Tally
 from gliner_cli.types import Document, Entity
 
@@ -78,17 +78,17 @@ def _label(entity: Entity | None) -> str | None:
 
 def _by_score(gold: Sequence[Document], answer: Answer) -> Row:
     """What only scores tell: other thresholds, and whether a score means what it says."""
-    grid = [] if answer.floor is None else [threshold for threshold in scoring.GRID if threshold >= answer.floor]
+    grid = [] if answer.floor is None else [threshold for threshold in calibration.GRID if threshold >= answer.floor]
     swept = [
         {"threshold": at, "precision": tally.precision, "recall": tally.recall, "f1": tally.f1}
-        for at, tally in scoring.sweep(gold, answer.wide, grid)
+        for at, tally in calibration.sweep(gold, answer.wide, grid)
     ]
-    table = scoring.reliability(gold, answer.wide)
+    table = calibration.reliability(gold, answer.wide)
     return {
         "sweep": swept,
         "best": max(swept, key=lambda point: point["f1"], default=None),
         "reliability": [asdict(one) for one in table],
-        "calibration_error": scoring.expected_calibration_error(table) if table else None,
+        "calibration_error": calibration.expected_calibration_error(table) if table else None,
     }
 
 
@@ -144,7 +144,9 @@ def averaged(rows: Sequence[Mapping[str, Any]], resamples: int = 1000) -> Row:
         "sweep": swept,
         "best": max(swept, key=lambda point: point["f1"], default=None),
         "reliability": (table := _pooled_bins(one for row in rows for one in row["reliability"])),
-        "calibration_error": scoring.expected_calibration_error(scoring.Bin(**one) for one in table) if table else None,
+        "calibration_error": calibration.expected_calibration_error(calibration.Bin(**one) for one in table)
+        if table
+        else None,
     }
 
 

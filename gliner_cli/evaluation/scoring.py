@@ -58,7 +58,7 @@ PerDocument = Sequence[Mapping[str, Tally]]
 
 def tallies(gold: Sequence[Document], found: Sequence[Document]) -> list[dict[str, Tally]]:
     """Of each document, the tally of each label that it has in gold or found."""
-    return [_by_label(_places(true), _places(said)) for true, said in zip(gold, found, strict=True)]
+    return [_by_label(places_of(true), places_of(said)) for true, said in zip(gold, found, strict=True)]
 
 
 def total(per_document: Iterable[Mapping[str, Tally]]) -> Tally:
@@ -87,13 +87,14 @@ class _Place(NamedTuple):
     label: str
 
 
-def _place(entity: Entity) -> _Place:
+def place_of(entity: Entity) -> _Place:
+    """What of an entity has to be right: start, end and label."""
     return _Place(entity.start, entity.end, entity.label)
 
 
-def _places(document: Document) -> list[_Place]:
+def places_of(document: Document) -> list[_Place]:
     """Where a document's entities are: each once, in the order of the text."""
-    return sorted(set(map(_place, document.entities)))
+    return sorted(set(map(place_of, document.entities)))
 
 
 def _by_label(gold: Iterable[_Place], found: Iterable[_Place]) -> dict[str, Tally]:
@@ -230,7 +231,7 @@ def semeval(gold: Sequence[Document], found: Sequence[Document]) -> dict[str, Se
     It goes through the found entities in the order of the text and gives each the first gold one it can have, so where
     entities overlap "strict" can be a little below the exact tally. For one label: give documents by `only`.
     """
-    pairs = [(_places(true), _places(said)) for true, said in zip(gold, found, strict=True)]
+    pairs = [(places_of(true), places_of(said)) for true, said in zip(gold, found, strict=True)]
     near = [_overlapping(*pair) for pair in pairs]
     return {
         mode: Semeval(**_summed(_fates(*pair, around, *rule) for pair, around in zip(pairs, near, strict=True)))
@@ -346,8 +347,8 @@ def errors(gold: Sequence[Document], found: Sequence[Document]) -> list[Error]:
 
 
 def _errors_of(number: int, gold: Document, found: Document) -> list[Error]:
-    true = {_place(entity): entity for entity in gold.entities}
-    said = {_place(entity): entity for entity in found.entities}
+    true = {place_of(entity): entity for entity in gold.entities}
+    said = {place_of(entity): entity for entity in found.entities}
     lost, extra = sorted(true.keys() - said.keys()), sorted(said.keys() - true.keys())
     paired = list(_paired(lost, extra))
     with_found = {place for _, place, _ in paired}
@@ -393,99 +394,9 @@ def unreachable(gold: Iterable[Document], width: int | None, rule: WordRule = "a
         cut = document.words or words(document.text, rule)
         starts = {start: word for word, start in enumerate(cut.starts)}
         stops = {end: word + 1 for word, end in enumerate(cut.ends)}
-        for start, end, _ in _places(document):
+        for start, end, _ in places_of(document):
             if start not in starts or end not in stops:
                 counts["not on word boundaries"] += 1
             elif width is not None and stops[end] - starts[start] > width:
                 counts["wider than the network reads"] += 1
     return counts
-
-
-# --- Thresholds and calibration -------------------------------------------------------------------------------------
-
-GRID = tuple(step / 20 for step in range(1, 20))
-
-
-def above(found: Iterable[Document], threshold: float | Mapping[str, float]) -> list[Document]:
-    """What of a run at a low threshold has a score above a higher one; entities without a score stay.
-
-    One threshold: exactly what a run at it finds, because candidates are settled in falling order of score, so that
-    what is kept depends on higher scores alone. One a label: an entity that another displaced does not come back when
-    that one falls below its own label's threshold. A label that is not in the mapping keeps all it has.
-    """
-    kept = _bar(threshold)
-    return [replace(document, entities=tuple(filter(kept, document.entities))) for document in found]
-
-
-def _bar(threshold: float | Mapping[str, float]) -> Callable[[Entity], bool]:
-    """Compares in the 32 bits of the scores, as the heads do: 0.3 is there a little above 0.3."""
-    if isinstance(threshold, Mapping):
-        bars = {label: float(np.float32(value)) for label, value in threshold.items()}
-        return lambda entity: entity.score is None or entity.score > bars.get(entity.label, -1.0)
-    bar = float(np.float32(threshold))
-    return lambda entity: entity.score is None or entity.score > bar
-
-
-def sweep(
-    gold: Sequence[Document], found: Sequence[Document], thresholds: Iterable[float] = GRID
-) -> list[tuple[float, Tally]]:
-    """The micro tally at each threshold, from a run at one that is not above any of them."""
-    return [(threshold, total(tallies(gold, above(found, threshold)))) for threshold in thresholds]
-
-
-def best_thresholds(
-    gold: Sequence[Document], found: Sequence[Document], labels: Iterable[str], least: int = 20
-) -> dict[str, float]:
-    """For each label the threshold that is best for its F1, drawn to the one best for all where gold is scarce.
-
-    A label with `least` gold entities lies half way between its own best and the common one, so one seen three times
-    gets no threshold of its own by chance. Of thresholds equally good, the one nearest the common.
-    """
-    runs = [(threshold, tallies(gold, above(found, threshold))) for threshold in GRID]
-    each = [(threshold, by_label(run)) for threshold, run in runs]
-    common = _best([(threshold, total(run)) for threshold, run in runs], 0.5)
-    chosen = {}
-    for label in labels:
-        rows = [(threshold, run.get(label, Tally())) for threshold, run in each]
-        support = max(tally.support for _, tally in rows)
-        chosen[label] = round((support * _best(rows, common) + least * common) / (support + least), 3)
-    return chosen
-
-
-def _best(rows: Iterable[tuple[float, Tally]], near: float) -> float:
-    return max(rows, key=lambda row: (row[1].f1, -abs(row[0] - near)))[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """The found entities with scores above `low` up to `high`: how many, their mean score, the share that is right."""
-
-    low: float
-    high: float
-    count: int
-    score: float
-    right: float
-
-
-def reliability(gold: Sequence[Document], found: Sequence[Document], bins: int = 10) -> list[Bin]:
-    """Whether a score of 0.8 means right in eight of ten cases. Bins of equal width; empty ones are left out."""
-    rows = [
-        (entity.score, _place(entity) in places)
-        for places, said in ((set(_places(true)), said) for true, said in zip(gold, found, strict=True))
-        for entity in said.entities
-        if entity.score is not None
-    ]
-    scores, right = np.array(rows, np.float64).reshape(-1, 2).T
-    which = np.clip(np.ceil(scores * bins) - 1, 0, bins - 1)
-    return [
-        Bin(number / bins, (number + 1) / bins, int(mask.sum()), float(scores[mask].mean()), float(right[mask].mean()))
-        for number in range(bins)
-        if (mask := which == number).any()
-    ]
-
-
-def expected_calibration_error(table: Iterable[Bin]) -> float:
-    """The mean distance between score and share that is right, weighted by count (Naeini et al. 2015)."""
-    rows = list(table)
-    apart = sum(row.count * abs(row.score - row.right) for row in rows)
-    return _ratio(apart, sum(row.count for row in rows))

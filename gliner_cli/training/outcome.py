@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gliner_cli._version import __version__
 from gliner_cli.checkpoint.folder import Checkpoint
-from gliner_cli.evaluation import scoring
+from gliner_cli.evaluation import calibration, scoring
 from gliner_cli.evaluation.suites import gold_sets
 from gliner_cli.network.config import NetworkConfig
 from gliner_cli.options import UNTUNED, Computing
@@ -51,8 +51,8 @@ def outcome(run: Run, before: Checkpoint | None) -> Outcome:
         "ended": run.course.ended,
         "course": {str(step): f1 for step, f1 in run.course.scores.items()},
         "best_step": run.course.best,
-        "before": _quality(trial, scoring.above(zero_shot, UNTUNED)) if zero_shot else None,
-        "after": _quality(trial, scoring.above(found, UNTUNED)),
+        "before": _quality(trial, calibration.above(zero_shot, UNTUNED)) if zero_shot else None,
+        "after": _quality(trial, calibration.above(found, UNTUNED)),
         "after_with_thresholds": _quality(trial, kept),
         "thresholds": thresholds,
         "difference": _difference(trial, zero_shot, found) if zero_shot else None,
@@ -77,7 +77,7 @@ def _thresholds(run: Run, trial: Trial, found: Sequence[Document]) -> dict[str, 
     """For a closed set of labels; of open types nobody knows which will be asked."""
     if run.finetuning.untuned or not trial.labels:
         return {}
-    return scoring.best_thresholds(trial.documents, found, trial.labels)
+    return calibration.best_thresholds(trial.documents, found, trial.labels)
 
 
 def _width(checkpoint: Checkpoint) -> int | None:
@@ -109,7 +109,7 @@ def _numbers(tally: scoring.Tally) -> dict[str, float]:
 
 
 def _difference(trial: Trial, before: Sequence[Document], after: Sequence[Document]) -> dict[str, float]:
-    was, now = (scoring.tallies(trial.documents, scoring.above(found, UNTUNED)) for found in (before, after))
+    was, now = (scoring.tallies(trial.documents, calibration.above(found, UNTUNED)) for found in (before, after))
     return asdict(scoring.difference(was, now))
 
 
@@ -145,7 +145,7 @@ def _forgotten(run: Run, before: Checkpoint, after: Checkpoint, computing: Compu
         counted = [
             one
             for trial in trials
-            for one in scoring.tallies(trial.documents, scoring.above(trial.found(checkpoint, computing), UNTUNED))
+            for one in scoring.tallies(trial.documents, calibration.above(trial.found(checkpoint, computing), UNTUNED))
         ]
         tallies[name] = scoring.total(counted).f1
     return {"labels": sum(len(trial.labels) for trial in trials), **tallies}

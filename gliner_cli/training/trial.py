@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from gliner_cli.checkpoint.folder import Checkpoint
-from gliner_cli.evaluation.scoring import above, tallies, total
+from gliner_cli.evaluation.calibration import above
+from gliner_cli.evaluation.scoring import tallies, total
 from gliner_cli.inference.extractor import Extractor
 from gliner_cli.options import UNTUNED, Computing
 from gliner_cli.types import Document

@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from gliner_cli.errors import GlinerError, InputError, LabelError
-from gliner_cli.evaluation import quality, scoring
+from gliner_cli.evaluation import calibration, quality, scoring
 from gliner_cli.evaluation.anchors import beside, published
 from gliner_cli.evaluation.bench import costs, digest, grown
 from gliner_cli.evaluation.quality import Answer
@@ -67,7 +67,7 @@ def test_a_row_holds_what_scoring_says():
     assert sum(count for _, found_label, count in row["confusion"] if found_label) == 9 * 5
     assert sum(row["errors"].values()) == sum(count for a, b, count in row["confusion"] if a != b)
     assert {example["kind"] for example in row["examples"]} == row["errors"].keys()
-    assert [point["threshold"] for point in row["sweep"]] == [at for at in scoring.GRID if at >= 0.5]
+    assert [point["threshold"] for point in row["sweep"]] == [at for at in calibration.GRID if at >= 0.5]
     assert row["best"]["f1"] >= row["f1"]
     assert quality.unpacked(json.loads(json.dumps(row["tallies"]))) == counted
 

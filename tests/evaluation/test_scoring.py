@@ -12,7 +12,7 @@ from seqeval import metrics
 
 from gliner_cli.checkpoint.folder import load
 from gliner_cli.checkpoint.hub import located
-from gliner_cli.evaluation import scoring
+from gliner_cli.evaluation import calibration, scoring
 from gliner_cli.evaluation.scoring import Tally
 from gliner_cli.inference.extractor import Extractor
 from gliner_cli.types import Document, Entity, Words
@@ -335,7 +335,7 @@ def test_above_is_what_a_run_at_the_higher_threshold_finds(extractor, options):
     for number in (1, len(scores) // 2, len(scores) - 5):
         threshold = (scores[number - 1] + scores[number]) / 2
         again = list(extractor.extract(texts, tiny.LABELS, threshold=threshold, **options))
-        assert places(scoring.above(low, threshold)) == places(again)
+        assert places(calibration.above(low, threshold)) == places(again)
         assert any(places(again))
         assert places(again) != places(low)
 
@@ -348,13 +348,13 @@ def test_above_compares_as_the_heads_do():
     barely = float(np.float32(0.3))
     assert barely > 0.3
     found = [document((0, 1, "drug", barely))]
-    assert places(scoring.above(found, 0.3)) == places(scoring.above(found, {"drug": 0.3})) == [[]]
-    assert places(scoring.above(found, 0.29)) == places(found)
+    assert places(calibration.above(found, 0.3)) == places(calibration.above(found, {"drug": 0.3})) == [[]]
+    assert places(calibration.above(found, 0.29)) == places(found)
 
 
 def test_above_of_one_threshold_a_label():
     found = [document((0, 1, "drug", 0.4), (2, 3, "city", 0.4), (4, 5, "date", 0.1), (6, 7, "drug"))]
-    (kept,) = scoring.above(found, {"drug": 0.5, "city": 0.3})
+    (kept,) = calibration.above(found, {"drug": 0.5, "city": 0.3})
     assert [(e.start, e.label) for e in kept.entities] == [(2, "city"), (4, "date"), (6, "drug")]
 
 
@@ -373,26 +373,26 @@ def scored_system() -> tuple[list[Document], list[Document]]:
 
 def test_a_sweep_is_a_score_at_each_threshold():
     gold, found = scored_system()
-    rows = scoring.sweep(gold, found, [0.1, 0.5, 0.9])
+    rows = calibration.sweep(gold, found, [0.1, 0.5, 0.9])
     assert [threshold for threshold, _ in rows] == [0.1, 0.5, 0.9]
     for threshold, tally in rows:
-        assert tally == scoring.total(scoring.tallies(gold, scoring.above(found, threshold)))
+        assert tally == scoring.total(scoring.tallies(gold, calibration.above(found, threshold)))
     assert rows[0][1].recall > rows[1][1].recall > rows[2][1].recall
     assert rows[0][1].precision < rows[1][1].precision < rows[2][1].precision
 
 
 def test_best_thresholds():
     gold, found = scored_system()
-    best = scoring.best_thresholds(gold, found, LABELS)
-    common = max(scoring.sweep(gold, found), key=lambda row: row[1].f1)[0]
+    best = calibration.best_thresholds(gold, found, LABELS)
+    common = max(calibration.sweep(gold, found), key=lambda row: row[1].f1)[0]
     assert best["city"] == pytest.approx(0.2, abs=0.03)
     assert best["drug"] > best["city"] + 0.05
     assert best["person"] == best["date"] == common, "seen never or once: as all"
-    own = scoring.best_thresholds(gold, found, ["city", "drug"], least=0)
+    own = calibration.best_thresholds(gold, found, ["city", "drug"], least=0)
     assert own["city"] == 0.2
     assert (
-        scoring.total(scoring.tallies(gold, scoring.above(found, own))).f1
-        >= dict(scoring.sweep(gold, found))[common].f1
+        scoring.total(scoring.tallies(gold, calibration.above(found, own))).f1
+        >= dict(calibration.sweep(gold, found))[common].f1
     )
 
 
@@ -403,23 +403,23 @@ def test_reliability():
     scores = [(0.95, True), (0.85, True), (0.85, False), (1.0, False), (0.1, False), (0.0, False)]
     gold = [document(*([(0, 3, "drug")] * right)) for _, right in scores]
     found = [document((0, 3, "drug", score), (5, 6, "city")) for score, _ in scores]
-    table = scoring.reliability(gold, found)
+    table = calibration.reliability(gold, found)
     assert [(row.low, row.high, row.count, row.right) for row in table] == [
         (0.0, 0.1, 2, 0),
         (0.8, 0.9, 2, 0.5),
         (0.9, 1.0, 2, 0.5),
     ]
     assert [row.score for row in table] == pytest.approx([0.05, 0.85, 0.975])
-    assert scoring.expected_calibration_error(table) == pytest.approx((2 * 0.05 + 2 * 0.35 + 2 * 0.475) / 6)
-    assert scoring.reliability([], []) == []
-    assert scoring.expected_calibration_error([]) == 0
+    assert calibration.expected_calibration_error(table) == pytest.approx((2 * 0.05 + 2 * 0.35 + 2 * 0.475) / 6)
+    assert calibration.reliability([], []) == []
+    assert calibration.expected_calibration_error([]) == 0
 
 
 def test_scores_that_mean_what_they_say_have_no_calibration_error():
     gold, found = scored_system()
     error = {
-        label: scoring.expected_calibration_error(
-            scoring.reliability(scoring.only(gold, label), scoring.only(found, label))
+        label: calibration.expected_calibration_error(
+            calibration.reliability(scoring.only(gold, label), scoring.only(found, label))
         )
         for label in ("drug", "city")
     }

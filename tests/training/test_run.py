@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from gliner_cli.errors import GlinerError, OutputError, TrainingError
-from gliner_cli.evaluation import scoring
+from gliner_cli.evaluation import calibration, scoring
 from gliner_cli.inference.extractor import Extractor
 from gliner_cli.options import Computing, Teaching
 from gliner_cli.training import finished, loop
@@ -195,7 +195,7 @@ def test_what_the_report_counts_is_what_the_checkpoint_finds(tmp_path, checkpoin
     came = outcome(run, None)
     assert came.checkpoint.config.thresholds == thresholds
     found = found_by(came.checkpoint, DEV)
-    assert places(found) != places(scoring.above(found_by(came.checkpoint, DEV, threshold=0.05), thresholds))
+    assert places(found) != places(calibration.above(found_by(came.checkpoint, DEV, threshold=0.05), thresholds))
     assert came.report["after_with_thresholds"]["f1"] == f1(found)
 
 
