@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-InputFormat = Literal["auto", "text", "jsonl", "conll"]
-OutputFormat = Literal["auto", "jsonl", "conll"]
 Unit = Literal["file", "paragraph", "line"]
 WordRule = Literal["auto", "whitespace", "char"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -40,11 +38,13 @@ def option(
 class Reading:
     """How sources become documents."""
 
-    input_format: InputFormat = option("auto", "Format of the input; by its suffix if not given.", "--from")
-    text_field: str = option("text", "JSONL field that holds the text.")
-    id_field: str = option("id", "JSONL field that names the document.")
+    input_format: str = option("auto", "Format of the input; by its suffix and content if not given.", "--from")
+    text_field: str = option("text", "Field or column that holds the text.")
+    id_field: str = option("id", "Field or column that names the document.")
     per: Unit = option("file", "What one document is in plain text.")
-    encoding: str = option("utf-8", "Character encoding of the input.")
+    encoding: str = option("utf-8", "Character encoding of the input; auto: found by its bytes.")
+    columns: str | None = option(None, "CoNLL: the columns of the words and of the tags, as 1,4; 1 and the last.")
+    query: str | None = option(None, "SQLite: what selects the documents; the only table if not given.")
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,12 @@ class Writing:
     """Where results go, and as what."""
 
     output: Path | None = option(None, "File to write; standard output if not given.", "-o", "--output")
-    output_format: OutputFormat = option(
-        "auto", "Format of the output; by the suffix of --output, otherwise jsonl.", "-f", "--format"
+    output_format: str = option(
+        "auto", "Format of the output; by the suffix of --output, otherwise jsonl.", "-f", "--format", "--to"
     )
+    long: bool = option(False, "Tables: one row an entity, in place of one a document.", "--long")
+    table: str = option("entities", "SQLite: the table to write.")
+    words: WordRule = "auto"  # how words are cut where a format needs them; a flag of those who also read by words
 
 
 @dataclass(frozen=True)

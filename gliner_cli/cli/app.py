@@ -14,6 +14,7 @@ import typer
 
 from gliner_cli._version import __version__
 from gliner_cli.cli.bench import bench
+from gliner_cli.cli.convert import convert
 from gliner_cli.cli.extract import extract
 from gliner_cli.cli.finetune import finetune
 from gliner_cli.cli.flags import expanded
@@ -36,6 +37,7 @@ app.command()(expanded(extract))
 app.command()(expanded(finetune))
 app.command()(expanded(pull))
 app.command()(expanded(push))
+app.command()(expanded(convert))
 app.command()(expanded(bench))
 app.add_typer(models_app, name="models")
 

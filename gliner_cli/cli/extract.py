@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,6 @@ from gliner_cli.options import Choice, Computing, Extraction, Reading, Writing
 from gliner_cli.types import Document
 
 if TYPE_CHECKING:
-    from gliner_cli.formats import Writer
     from gliner_cli.inference.extractor import Extractor
     from gliner_cli.inference.pipeline import Counts
     from gliner_cli.text.labels import Labels
@@ -52,7 +52,8 @@ def extract(
     from gliner_cli import formats
 
     asked = _asked(label or [], labels_file)
-    write = formats.writer(writing)  # a wrong format is an error before anything is loaded
+    writing = replace(writing, words=extraction.words)
+    formats.output_format(writing)  # a wrong format is an error before anything is loaded
     problems: list[GlinerError] = []
 
     def problem(error: GlinerError) -> None:
@@ -71,7 +72,7 @@ def extract(
     began = time.perf_counter()
     done = _counted(extractor.extract(documents, asked, extraction, counts), found)
     with progress(quiet or _for_people(writing), lambda: (counts.documents, counts.words)):
-        _write(done, write, writing, extraction)
+        _write(done, writing)
     if not quiet:
         _sum_up(counts, found, time.perf_counter() - began)
     if problems:
@@ -136,8 +137,9 @@ def _for_people(writing: Writing) -> bool:
     return writing.output is None and writing.output_format == "auto" and sys.stdout.isatty()
 
 
-def _write(documents: Iterator[Document], write: Writer, writing: Writing, extraction: Extraction) -> None:
-    from gliner_cli.formats.output import opened, partial
+def _write(documents: Iterator[Document], writing: Writing) -> None:
+    from gliner_cli import formats
+    from gliner_cli.formats.output import partial
 
     if _for_people(writing):
         from rich.console import Console
@@ -147,8 +149,7 @@ def _write(documents: Iterator[Document], write: Writer, writing: Writing, extra
         print_documents(documents, Console(highlight=False, soft_wrap=True))
         return
     try:
-        with opened(writing.output) as stream:
-            write(documents, stream, extraction.words)
+        formats.write(documents, writing)
     except KeyboardInterrupt:
         note("interrupted" + (f"; what was done is in {partial(writing.output)}" if writing.output else ""))
         raise

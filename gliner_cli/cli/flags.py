@@ -27,7 +27,10 @@ def expanded(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
-        filled = {name: group(**{f.name: values.pop(f.name) for f in fields(group)}) for name, group in groups.items()}
+        filled = {
+            name: group(**{f.name: values.pop(f.name) for f in fields(group) if f.metadata})
+            for name, group in groups.items()
+        }
         command(**values, **filled)
 
     flags = [flag for group in groups.values() for flag in _flags(group)]
@@ -38,7 +41,7 @@ def expanded(command: Callable[..., None]) -> Callable[..., None]:
 
 def _flags(group: type) -> list[inspect.Parameter]:
     types = get_type_hints(group)
-    return [_flag(field, types[field.name], group) for field in fields(group)]
+    return [_flag(field, types[field.name], group) for field in fields(group) if field.metadata]
 
 
 def _flag(field: Field[Any], kind: Any, group: type) -> inspect.Parameter:

@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 from gliner_cli.errors import InputError, OutputError
 from gliner_cli.formats.decoding import Part, decoded, lines
 from gliner_cli.formats.sources import Problem, Source
-from gliner_cli.options import Reading, WordRule
+from gliner_cli.options import Reading, WordRule, Writing
 from gliner_cli.text.words import line_starts, sentence_starts
 from gliner_cli.text.words import words as words_of
 from gliner_cli.types import Document, Entity, Words
@@ -146,13 +146,13 @@ def _entities(sentences: Iterable[list[Word]]) -> Iterator[tuple[int, int, str]]
             yield begun[0], stop, begun[1]
 
 
-def write(documents: Iterable[Document], stream: BinaryIO, words: WordRule) -> None:
+def write(documents: Iterable[Document], stream: BinaryIO, options: Writing) -> None:
     """Word TAB tag, IOB2; each document written through at once. A lone surrogate becomes U+FFFD: UTF-8 has none.
 
     Raises OutputError for what the format cannot hold: entities that overlap, labels with a TAB or a newline.
     """
     for document in documents:
-        stream.write(re.sub("[\ud800-\udfff]", "\ufffd", "".join(_lines(document, words))).encode())
+        stream.write(re.sub("[\ud800-\udfff]", "\ufffd", "".join(_lines(document, options.words))).encode())
         stream.flush()
 
 

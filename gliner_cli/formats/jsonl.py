@@ -18,7 +18,7 @@ import orjson
 from gliner_cli.errors import InputError, OutputError
 from gliner_cli.formats.decoding import Part, decoded, lines
 from gliner_cli.formats.sources import Problem, Source
-from gliner_cli.options import Reading, WordRule
+from gliner_cli.options import Reading, Writing
 from gliner_cli.types import Document, Entity
 
 SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -158,7 +158,7 @@ def _kind(value: Any) -> str:
 _KINDS = {type(None): "null", bool: "a truth value", str: "a string", list: "a list", dict: "an object"}
 
 
-def write(documents: Iterable[Document], stream: BinaryIO, words: WordRule) -> None:
+def write(documents: Iterable[Document], stream: BinaryIO, options: Writing) -> None:
     """One line a document, each written through at once. Raises OutputError for fields that JSON cannot hold."""
     for document in documents:
         stream.write(line(document) + b"\n")

@@ -7,10 +7,12 @@ import glob
 import gzip
 import io
 import os
+import shutil
 import sys
+import tempfile
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -43,17 +45,38 @@ class Source:
         """The bytes, uncompressed. Raises InputError where they cannot be read, at first or later."""
         with self._raw() as raw:
             content = chain([self._ahead], self._counted(raw))
-            zipped = self.path is not None and self.path.suffix.lower() == ".gz"
+            zipped = self.path is not None and compressed(self.path.name)
             yield _stream(_unzipped(content) if zipped else content)
 
-    def first_byte(self) -> bytes:
-        """Of standard input, the first byte that is not white space, or none. What was looked at will still be read."""
+    def beginning(self) -> bytes:
+        """The first bytes, white space left out, uncompressed; of standard input they will still be read."""
+        if self.path is not None:
+            with suppress(InputError), self.opened() as stream:
+                return _begun(stream.read1(CHUNK))
+            return b""
         with self._raw() as raw:
             for chunk in self._counted(raw):
                 self._ahead += chunk
                 if len(self._ahead) > CHUNK or _begun(self._ahead):
                     break
-        return _begun(self._ahead)[:1]
+        return _begun(self._ahead)
+
+    @contextmanager
+    def file(self) -> Iterator[Path]:
+        """The content as a file, for libraries that seek: the file itself, or a temporary copy of what comes.
+
+        Raises InputError where it cannot be read, like `opened`.
+        """
+        if self.path is not None and not compressed(self.path.name):
+            with self._raw():  # the same errors for what is not there
+                pass
+            yield self.path
+            return
+        with tempfile.NamedTemporaryFile() as copy:
+            with self.opened() as stream:
+                shutil.copyfileobj(stream, copy)
+            copy.flush()
+            yield Path(copy.name)
 
     @contextmanager
     def _raw(self) -> Iterator[BinaryIO]:
@@ -97,18 +120,29 @@ def _unzipped(content: Iterator[bytes]) -> Iterator[bytes]:
         yield from chunks(stream)
 
 
+def compressed(name: str) -> bool:
+    """Whether a file is compressed, by its name."""
+    return name.lower().endswith(".gz")
+
+
 def suffix(name: str) -> str:
     """A file name's suffix in lower case, that of a compression left out."""
     return Path(name.lower().removesuffix(".gz")).suffix
 
 
-def sources(arguments: Iterable[str], suffixes: Collection[str], problem: Problem) -> Iterator[Source]:
+def sources(
+    arguments: Iterable[str], suffixes: Collection[str], problem: Problem, whole_folders: bool = False
+) -> Iterator[Source]:
     """The sources that arguments name, in their order; what is not there is reported and the others still come.
 
-    Of a folder, the files with one of the suffixes; a file that is named is a source whatever it is called.
+    Of a folder, the files with one of the suffixes, or itself if `whole_folders`; a file that is named is a source
+    whatever it is called.
     """
     for argument in arguments:
         try:
+            if whole_folders and os.path.isdir(argument):
+                yield Source(argument, Path(argument))
+                continue
             yield from _of(argument, suffixes, problem)
         except InputError as error:
             problem(error)

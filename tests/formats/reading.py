@@ -3,7 +3,7 @@
 import io
 
 from gliner_cli import formats
-from gliner_cli.options import Reading
+from gliner_cli.options import Reading, Writing
 
 
 def read(*arguments, **options):
@@ -14,7 +14,7 @@ def read(*arguments, **options):
 
 def written(name, documents, words="auto"):
     stream = io.BytesIO()
-    formats.FORMATS[name].write(documents, stream, words)
+    formats.FORMATS[name].write(documents, stream, Writing(words=words))
     return stream.getvalue()
 
 

@@ -39,7 +39,7 @@ def documents(draw):
 def test_jsonl_round_trip(tmp_path_factory, given_documents):
     path = tmp_path_factory.mktemp("jsonl") / "a.jsonl"
     with opened(path) as stream:
-        formats.FORMATS["jsonl"].write(given_documents, stream, "auto")
+        formats.FORMATS["jsonl"].write(given_documents, stream, Writing())
     assert read(path) == (given_documents, [])
 
 
@@ -53,7 +53,7 @@ def test_conll_round_trip(tmp_path_factory, texts):
     path = tmp_path_factory.mktemp("conll") / "a.conll"
     given_documents = [tagged(sentences) for sentences in texts]
     with opened(path) as stream:
-        formats.FORMATS["conll"].write(given_documents, stream, "auto")
+        formats.FORMATS["conll"].write(given_documents, stream, Writing())
     found, problems = read(path)
     assert not problems
     for ours, theirs in zip(given_documents, found, strict=True):
@@ -95,7 +95,7 @@ def test_conll_mistakes(tmp_path):
     assert "a.conll:2" in problems[0].message
     overlapping = Document("a b", "d", None, (Entity(0, 3, "x", "a b"), Entity(0, 1, "y", "a")))
     with pytest.raises(OutputError, match="overlaps"):
-        formats.FORMATS["conll"].write([overlapping], io.BytesIO(), "auto")
+        formats.FORMATS["conll"].write([overlapping], io.BytesIO(), Writing())
 
 
 def test_plain_text_units(tmp_path):
@@ -190,7 +190,7 @@ def test_output_is_there_only_when_whole(tmp_path):
     with pytest.raises(OutputError, match="cannot be written"), opened(tmp_path / "no" / "out.jsonl"):
         pass
     with pytest.raises(OutputError, match="known are"):
-        formats.writer(Writing(output=tmp_path / "out.pdf"))
+        formats.output_format(Writing(output=tmp_path / "out.pdf"))
 
 
 def test_a_closed_stdin_is_said(monkeypatch):

@@ -161,7 +161,7 @@ def test_every_document_is_written_through_at_once(name):
 
     through = []
     stream = Flushed()
-    formats.FORMATS[name].write(documents(), stream, "auto")
+    formats.FORMATS[name].write(documents(), stream, Writing())
     assert through[-1] == stream.getvalue()
 
 
@@ -178,10 +178,12 @@ def test_every_document_is_written_through_at_once(name):
 def test_the_output_format(output, asked, name):
     writing = Writing(Path(output) if output else None, asked)
     assert formats.output_format(writing).name == name
-    assert formats.writer(writing) is formats.FORMATS[name].write
+    assert formats.output_format(writing) is formats.FORMATS[name]
 
 
-@pytest.mark.parametrize(("output", "asked"), [("a.txt", "auto"), ("a.xyz", "auto"), (None, "text"), (None, "xml")])
+@pytest.mark.parametrize(
+    ("output", "asked"), [("a.txt", Writing()), ("a.xyz", Writing()), (None, "text"), (None, "xml")]
+)
 def test_a_format_that_cannot_be_written(output, asked):
     with pytest.raises(OutputError, match=r"that can be written; known are .*conll.*jsonl") as caught:
         formats.output_format(Writing(Path(output) if output else None, asked))
