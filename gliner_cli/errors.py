@@ -16,6 +16,9 @@ The core raises these; `cli/app.py` alone catches them, prints `message` and `hi
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class GlinerError(Exception):
     """What happened and what was expected (`message`), and what to type next (`hint`)."""
@@ -68,3 +71,9 @@ class MissingExtraError(GlinerError):
 def needs(extra: str, what: str) -> MissingExtraError:
     """The error to raise where `what` is asked for and the packages of `extra` are not installed."""
     return MissingExtraError(f"{what} needs packages that are not installed.", f"pip install 'gliner-cli[{extra}]'")
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """`Did you mean …? ` for a name that is nearly a known one, otherwise nothing: to begin a hint with."""
+    near = difflib.get_close_matches(name.lower(), list(known), n=1)
+    return f"Did you mean {near[0]}? " if near else ""

@@ -16,6 +16,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Schedule = Literal["cosine", "linear", "constant"]
 NumberFormat = Literal["auto", "fp32", "bf16", "fp16"]
+OnError = Literal["report", "stop", "skip"]
 Annotation = Literal["auto", "closed", "open"]
 
 UNTUNED = 0.5  # the threshold where neither the user nor the checkpoint names one
@@ -109,6 +110,21 @@ class Computing:
     precision: Precision = option("fp32", "Number format of the computation.")
     threads: int | None = option(None, "Processor threads; all cores if not given.", at_least=1)
     batch_tokens: int = option(4096, "Most pieces computed at once, padding included.", at_least=1)
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a long job goes, and what becomes of what cannot be read."""
+
+    resume: bool = option(False, "Go on with a job that was broken off.", "--resume")
+    workers: int | None = option(None, "Processes that share the work and the weights.", at_least=1)
+    limit: int | None = option(None, "Only the first so many documents.", at_least=1)
+    sample: int | None = option(None, "Only so many documents, chosen at random, in their order.", at_least=1)
+    dedupe: bool = option(False, "Compute identical texts once.", "--dedupe")
+    on_error: OnError = option(
+        "report",
+        "What cannot be read: report it and go on, stop, or skip: keep it in a side file that can be retried.",
+    )
 
 
 @dataclass(frozen=True)

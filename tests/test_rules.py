@@ -14,8 +14,8 @@ import gliner_cli
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "gliner_cli"
-ORDER = ["types", "errors", "options", "text", "formats", "network", "checkpoint", "inference", "evaluation", "training",
-         "serving", "cli"]  # fmt: skip
+ORDER = ["types", "errors", "options", "text", "formats", "network", "checkpoint", "inference", "jobs", "evaluation",
+         "training", "serving", "cli"]  # fmt: skip
 FIRST_LAYER = {
     "torch": "network",
     "transformers": "network",

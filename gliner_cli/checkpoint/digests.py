@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from gliner_cli.checkpoint.files import files_of, weights_in
+
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BLOCK = 1 << 20
 
@@ -15,6 +17,17 @@ _BLOCK = 1 << 20
 def sha256(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     return _digest(path, hashlib.sha256())
+
+
+def fingerprint(folder: Path) -> dict[str, str]:
+    """What tells one checkpoint from another: the SHA-256 of its weights, and its commit where it came from the hub."""
+    weights = weights_in(files_of(folder))
+    if weights is None:
+        return {}
+    known = cached_digest(folder / weights)
+    digest = known if known and len(known) == 64 else sha256(folder / weights)
+    commit = {"commit": folder.name} if folder.parent.name == "snapshots" else {}
+    return {"sha256": digest, **commit}
 
 
 def is_digest(name: str) -> bool:

@@ -21,6 +21,7 @@ from gliner_cli.cli.flags import expanded
 from gliner_cli.cli.models import models_app
 from gliner_cli.cli.pull import pull
 from gliner_cli.cli.push import push
+from gliner_cli.cli.stopping import Stopped
 from gliner_cli.errors import GlinerError
 
 INTERRUPTED = 130
@@ -70,6 +71,8 @@ def main() -> None:
 
         say(error)
         sys.exit(1)
+    except Stopped as stopped:
+        sys.exit(128 + stopped.args[0])
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gliner_cli.cli.console import note, progress, say
-from gliner_cli.errors import GlinerError, InputError
-from gliner_cli.options import Choice, Computing, Extraction, Reading, Writing
+from gliner_cli.cli.console import note, progress
+from gliner_cli.cli.problems import Problems
+from gliner_cli.cli.stopping import Stopping
+from gliner_cli.errors import InputError
+from gliner_cli.options import Choice, Computing, Extraction, Job, Reading, Writing
 from gliner_cli.types import Document
 
 if TYPE_CHECKING:
+    from gliner_cli.inference.counts import Counts
     from gliner_cli.inference.extractor import Extractor
-    from gliner_cli.inference.pipeline import Counts
+    from gliner_cli.jobs.chunks import Extract
+    from gliner_cli.jobs.run import Run
     from gliner_cli.text.labels import Labels
 
 
@@ -42,6 +45,7 @@ def extract(
     extraction: Extraction,
     choice: Choice,
     computing: Computing,
+    job: Job,
 ) -> None:
     """Find entities of any type in text.
 
@@ -50,33 +54,78 @@ def extract(
     [bold]cat file | gliner extract -l person -l city --format conll[/bold]
     """
     from gliner_cli import formats
+    from gliner_cli.jobs import choosing
+    from gliner_cli.jobs.run import Run
 
     asked = _asked(label or [], labels_file)
     writing = replace(writing, words=extraction.words)
     formats.output_format(writing)  # a wrong format is an error before anything is loaded
-    problems: list[GlinerError] = []
-
-    def problem(error: GlinerError) -> None:
-        problems.append(error)
-        say(error)
-
-    documents = formats.read(_sources(sources), reading, problem)
+    run = Run(Problems(job.on_error, writing.output))
+    documents = choosing.chosen(formats.read(_sources(sources), reading, run.failed), job)
     documents = _begun(documents)  # nor is a checkpoint loaded when there is nothing to read
 
+    from gliner_cli.cli.render import summary
     from gliner_cli.inference.extractor import chosen
-    from gliner_cli.inference.pipeline import Counts
+    from gliner_cli.jobs import job as jobs
+    from gliner_cli.jobs.chunks import chunks
 
-    extractor, counts, found = chosen(choice, computing), Counts(), Counter[str]()
+    extractor, counts = chosen(choice, computing), run.counts
+    settings = jobs.settings(extractor.checkpoint.folder, asked, extraction, computing, job) if writing.output else {}
+    journal = jobs.journal(writing.output, settings, job.resume)
     if not quiet:
         _say_what_helps(asked, extractor, choice, extraction)
-    began = time.perf_counter()
-    done = _counted(extractor.extract(documents, asked, extraction, counts), found)
-    with progress(quiet or _for_people(writing), lambda: (counts.documents, counts.words)):
-        _write(done, writing)
+    run.begin()
+    with (
+        _recorded(run, writing, settings),
+        Stopping() as stopping,
+        _extracting(extractor, asked, extraction, job, counts) as extract,
+        progress(quiet or _for_people(writing), lambda: (run.documents, counts.words)),
+    ):
+        answered = jobs.answered(stopping.until(chunks(documents)), extract, journal, job)
+        _write(stopping.said(run.done(answered)), writing)
+    if journal:
+        journal.forget()
     if not quiet:
-        _sum_up(counts, found, time.perf_counter() - began)
-    if problems:
+        note(summary(run))
+    if run.failures:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _extracting(
+    extractor: Extractor, asked: Labels, extraction: Extraction, job: Job, counts: Counts
+) -> Iterator[Extract]:
+    """What extracts chunks: this process, or several."""
+    if job.workers:
+        from gliner_cli.jobs.workers import Workers
+
+        with Workers(extractor, asked, extraction, job.workers, counts) as workers:
+            yield workers.extract
+    else:
+        from gliner_cli.jobs.chunks import one_by_one
+
+        plan = extractor.plan(asked, extraction)
+        yield one_by_one(lambda documents: extractor.run(plan, documents, counts))
+
+
+@contextmanager
+def _recorded(run: Run, writing: Writing, settings: Mapping[str, Any]) -> Iterator[None]:
+    """Leaves a record of the run beside its output, however it ended."""
+    from gliner_cli.formats.output import partial
+    from gliner_cli.jobs import record
+
+    state = "failed"
+    try:
+        yield
+        state = "done"
+    except KeyboardInterrupt:
+        state = "stopped"
+        kept = f" (in {partial(writing.output)}); the same command with --resume goes on" if writing.output else ""
+        note(f"stopped after {run.documents:,} documents{kept}")
+        raise
+    finally:
+        if settings and writing.output:
+            record.write(record.beside(writing.output, "run.json"), run.record(settings, sys.argv, state))
 
 
 def _asked(arguments: list[str], file: Path | None) -> Labels:
@@ -126,12 +175,6 @@ def _say_what_helps(asked: Labels, extractor: Extractor, choice: Choice, extract
         note(f"{len(asked)} labels are asked in {parts} parts (the checkpoint was trained with {trained} at once)")
 
 
-def _counted(documents: Iterable[Document], found: Counter[str]) -> Iterator[Document]:
-    for document in documents:
-        found.update(entity.label for entity in document.entities)
-        yield document
-
-
 def _for_people(writing: Writing) -> bool:
     """Whether the results are read as they come: then they are shown as text, and are progress enough."""
     return writing.output is None and writing.output_format == "auto" and sys.stdout.isatty()
@@ -139,7 +182,6 @@ def _for_people(writing: Writing) -> bool:
 
 def _write(documents: Iterator[Document], writing: Writing) -> None:
     from gliner_cli import formats
-    from gliner_cli.formats.output import partial
 
     if _for_people(writing):
         from rich.console import Console
@@ -148,14 +190,4 @@ def _write(documents: Iterator[Document], writing: Writing) -> None:
 
         print_documents(documents, Console(highlight=False, soft_wrap=True))
         return
-    try:
-        formats.write(documents, writing)
-    except KeyboardInterrupt:
-        note("interrupted" + (f"; what was done is in {partial(writing.output)}" if writing.output else ""))
-        raise
-
-
-def _sum_up(counts: Counts, found: Counter[str], seconds: float) -> None:
-    from gliner_cli.cli.render import summary
-
-    note(summary(counts.documents, counts.words, counts.windows, found, seconds))
+    formats.write(documents, writing)

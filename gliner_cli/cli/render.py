@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from gliner_cli.types import Document
 
 if TYPE_CHECKING:
     from gliner_cli.evaluation.cells import Cell, Table
+    from gliner_cli.jobs.run import Run
 
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red", "bright_cyan", "bright_magenta", "bright_yellow")
 
@@ -50,12 +50,15 @@ def _printable(text: str) -> str:
     )
 
 
-def summary(documents: int, words: int, windows: int, found: Counter[str], seconds: float) -> str:
+def summary(run: Run) -> str:
     """A run in one line."""
-    most = ", ".join(f"{label} {count:,}" for label, count in found.most_common(8))
-    entities = f"{found.total():,} entities" + (f" ({most})" if most else "")
-    rate = f"{words / seconds:,.0f} words/s" if seconds > 0 else ""
-    return f"{documents:,} documents, {words:,} words, {windows:,} windows: {entities} in {seconds:.1f} s, {rate}"
+    most = ", ".join(f"{label} {count:,}" for label, count in run.entities.most_common(8))
+    entities = f"{run.entities.total():,} entities" + (f" ({most})" if most else "")
+    words, known = run.counts.words, run.documents - run.counts.documents
+    rate = f"{words / run.seconds:,.0f} words/s" if run.seconds > 0 else ""
+    before = f" ({known:,} of them known)" if known > 0 else ""
+    done = f"{run.documents:,} documents{before}, {words:,} words, {run.counts.windows:,} windows"
+    return f"{done}: {entities} in {run.seconds:.1f} s, {rate}"
 
 
 def print_tables(tables: Iterable[Table], console: Console) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gliner_cli._version import __version__
-from gliner_cli.checkpoint.files import files_of, weights_in
+from gliner_cli.checkpoint.digests import fingerprint
 from gliner_cli.errors import GlinerError, InputError, MissingExtraError
 from gliner_cli.evaluation.asking import Asking
 from gliner_cli.evaluation.peers import Peer, peer
@@ -93,19 +93,6 @@ class Ours:
         if self.extraction.threshold is not None:
             return {}
         return {"threshold": UNTUNED, "tuned": dict(self.extractor.checkpoint.config.thresholds)}
-
-
-def fingerprint(folder: Path) -> dict[str, str]:
-    """What tells one checkpoint from another: the SHA-256 of its weights, and its commit where it came from the hub."""
-    from gliner_cli.checkpoint.digests import cached_digest, sha256
-
-    weights = weights_in(files_of(folder))
-    if weights is None:
-        return {}
-    known = cached_digest(folder / weights)
-    digest = known if known and len(known) == 64 else sha256(folder / weights)
-    commit = {"commit": folder.name} if folder.parent.name == "snapshots" else {}
-    return {"sha256": digest, **commit}
 
 
 @dataclass

@@ -12,7 +12,8 @@ from gliner_cli.checkpoint.cache import located, starter
 from gliner_cli.checkpoint.folder import Checkpoint
 from gliner_cli.checkpoint.folder import load as load_checkpoint
 from gliner_cli.errors import LabelError
-from gliner_cli.inference.pipeline import Counts, Plan, extracted
+from gliner_cli.inference.counts import Counts
+from gliner_cli.inference.pipeline import Plan, extracted
 from gliner_cli.inference.prompt import PieceMaker, label_rows, room
 from gliner_cli.inference.torch_backend import TorchBackend
 from gliner_cli.options import UNTUNED, Choice, Computing, Extraction
@@ -52,7 +53,10 @@ class Extractor:
 
         Lazy at both ends: documents are taken as room for them comes free. `options` override fields of `extraction`.
         """
-        plan = self.plan(labels(asked), replace(extraction or Extraction(), **options))
+        return self.run(self.plan(labels(asked), replace(extraction or Extraction(), **options)), documents, counts)
+
+    def run(self, plan: Plan, documents: Iterable[Document], counts: Counts | None = None) -> Iterator[Document]:
+        """`extract` with what is the same for all documents done before."""
         return extracted(documents, plan, self._maker, self.backend, self.checkpoint.network.head, counts)
 
     def parts(self, asked: Labels, options: Extraction) -> int:

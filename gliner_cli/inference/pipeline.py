@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gliner_cli.inference.backend import Backend
 from gliner_cli.inference.batching import Row, batches, padded
+from gliner_cli.inference.counts import Counts
 from gliner_cli.inference.prompt import Encoded, PieceMaker, Prompt, WordPieces
 from gliner_cli.network.tensors import Candidates
 from gliner_cli.options import Extraction
@@ -38,15 +39,6 @@ class Head(Protocol):
 
     def propose(self, logits: Tensor, thresholds: Tensor) -> Candidates:
         """The candidates in logits, given the threshold of each label (C,)."""
-
-
-@dataclass
-class Counts:
-    """What went through, for whoever wants to tell."""
-
-    documents: int = 0
-    words: int = 0
-    windows: int = 0
 
 
 @dataclass(frozen=True)

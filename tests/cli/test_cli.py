@@ -58,7 +58,7 @@ WRONG = {
     "no labels": (["extract", "{ok}"], 1, "No labels"),
     "empty label": (["extract", "{ok}", "-l", ""], 1, "empty"),
     "long label": (["extract", "{ok}", "-l", "x" * 2000], 1, "2000 characters"),
-    "unknown format": (["extract", "{ok}", "-l", "a", "--format", "xml"], 2, "xml"),
+    "unknown format": (["extract", "{ok}", "-l", "a", "--format", "jsnl"], 1, "Did you mean jsonl?"),
     "unknown option": (["extract", "{ok}", "--nope"], 2, "--nope"),
     "no such model": (["extract", "{ok}", "-l", "a", "-m", "x/y"], 1, "gliner pull x/y"),
     "no checkpoint": (["extract", "{ok}", "-l", "a", "-m", "{folder}"], 1, "no gliner_config.json"),
