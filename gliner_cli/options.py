@@ -58,6 +58,12 @@ class Writing:
     )
     long: bool = option(False, "Tables: one row an entity, in place of one a document.", "--long")
     table: str = option("entities", "SQLite: the table to write.")
+    redact: bool = option(
+        False,
+        "Replace what was found in the text: [PERSON_1], the same for the same name. Other fields stay as they are.",
+        "--redact",
+    )
+    redact_map: Path | None = option(None, "File that can undo --redact; keep it private.")
     words: WordRule = "auto"  # how words are cut where a format needs them; a flag of those who also read by words
 
 
