@@ -1,11 +1,12 @@
-"""The training mixture of the built-in starter checkpoint, made from folders of public corpora.
+"""The two training mixtures of the built-in starter checkpoint, made from folders of public corpora.
 
-    python examples/starter/mixture.py CORPORA MIXTURE.jsonl
+    python examples/starter/mixture.py CORPORA first.jsonl second.jsonl
 
 CORPORA holds a folder for each corpus of the table below with `train.jsonl.gz`, rows {"tokens", "spans": [[first, last,
 type], …]}, the last word included. The passages beside this script were written for this project: typed text marked
-inline, `[Lise Meitner|physicist]`, and behind ` ## ` types that are not in it. They come twice, as they teach most of
-all. Documents say what they were annotated for: `labels` where a corpus is complete for its types, `negatives` where a
+inline, `[Lise Meitner|physicist]`, and behind ` ## ` types that are not in it. They teach most of all: the first
+mixture has all corpora and the passages twice, the second the passages and a part of the corpora, as a third of it.
+Documents say what they were annotated for: `labels` where a corpus is complete for its types, `negatives` where a
 passage names types that are not in it.
 
 Corpora without a stated licence, or for non-commercial use, are not in the table, nor is anything of the evaluation
@@ -139,16 +140,23 @@ _SYNONYM = 0.4
 _MATERIAL_IN = "scierc"  # the only corpus whose materials are data sets
 
 
-def main(folder: Path, output: Path) -> None:
-    """Write the mixture, shuffled, the same each time."""
+def main(corpora: Path, first: Path, second: Path) -> None:
+    """Write both mixtures, shuffled, the same each time."""
     chance = random.Random(0)  # noqa: S311
     passages = [_marked(line) for path in sorted(PASSAGES.glob("*/*.txt")) for line in _lines(path)]
-    chosen = {name: list(_chosen(folder / name, corpus, chance)) for name, corpus in CORPORA.items()}
-    rows = [*passages, *chosen[OPEN], *passages, *(row for one in chosen.values() for row in one)]
+    passages += _chosen(corpora / OPEN, CORPORA[OPEN], chance)
+    public = [
+        row for name, corpus in CORPORA.items() if name != OPEN for row in _chosen(corpora / name, corpus, chance)
+    ]
+    _write(first, [*passages, *passages, *public], chance)
+    _write(second, [*passages, *chance.sample(public, len(passages) // 2)], chance)
+
+
+def _write(path: Path, rows: list[dict[str, Any]], chance: random.Random) -> None:
     chance.shuffle(rows)
-    with output.open("w", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    print(f"{output}: {len(rows)} documents")
+    print(f"{path}: {len(rows)} documents")
 
 
 def _lines(path: Path) -> list[str]:
