@@ -21,7 +21,8 @@ from gliner_cli.types import Document
 if TYPE_CHECKING:
     from gliner_cli.inference.counts import Counts
     from gliner_cli.inference.extractor import Extractor
-    from gliner_cli.jobs.chunks import Extract
+    from gliner_cli.jobs.chunks import Chunk, Extract
+    from gliner_cli.jobs.journal import Journal
     from gliner_cli.jobs.run import Run
     from gliner_cli.text.labels import Labels
 
@@ -61,13 +62,13 @@ def extract(
     writing = replace(writing, words=extraction.words)
     formats.output_format(writing)  # a wrong format is an error before anything is loaded
     run = Run(Problems(job.on_error, writing.output))
-    documents = choosing.chosen(formats.read(_sources(sources), reading, run.failed), job)
+    names = _sources(sources)
+    documents = choosing.chosen(formats.read(names, reading, run.failed), job)
     documents = _begun(documents)  # nor is a checkpoint loaded when there is nothing to read
 
     from gliner_cli.cli.render import summary
     from gliner_cli.inference.extractor import chosen
     from gliner_cli.jobs import job as jobs
-    from gliner_cli.jobs.chunks import chunks
 
     extractor, counts = chosen(choice, computing), run.counts
     settings = jobs.settings(extractor.checkpoint.folder, asked, extraction, computing, job) if writing.output else {}
@@ -81,7 +82,7 @@ def extract(
         _extracting(extractor, asked, extraction, job, counts) as extract,
         progress(quiet or _for_people(writing), lambda: (run.documents, counts.words)),
     ):
-        answered = jobs.answered(stopping.until(chunks(documents)), extract, journal, job)
+        answered = jobs.answered(stopping.until(_chunks(documents, names, journal)), extract, journal, job)
         _write(stopping.said(run.done(answered)), writing)
     if journal:
         journal.forget()
@@ -89,6 +90,14 @@ def extract(
         note(summary(run))
     if run.failures:
         raise typer.Exit(1)
+
+
+def _chunks(documents: Iterator[Document], names: list[str], journal: Journal | None) -> Iterator[Chunk]:
+    """A stream's documents are not kept waiting for those that follow; those of a job that can be resumed are."""
+    from gliner_cli.formats.sources import STDIN, stdin_ready
+    from gliner_cli.jobs.chunks import chunks
+
+    return chunks(documents, stdin_ready) if STDIN in names and not journal else chunks(documents)
 
 
 @contextmanager

@@ -30,8 +30,12 @@ class Chunk:
 Extract = Callable[[Iterator[Chunk]], Iterator[Chunk]]  # chunks to the same with entities, in their order
 
 
-def chunks(documents: Iterable[Document]) -> Iterator[Chunk]:
-    """The documents in chunks, each as soon as it is full."""
+def chunks(documents: Iterable[Document], more: Callable[[], bool] = lambda: True) -> Iterator[Chunk]:
+    """The documents in chunks, each as soon as it is full.
+
+    `more` says whether another document would come at once; if not, what is there is not kept waiting for it. Chunks
+    are then cut by the clock, not by the documents alone: for streams, which nobody resumes.
+    """
     begun: list[Document] = []
     characters, most = 0, _FIRST
     for document in documents:
@@ -40,7 +44,7 @@ def chunks(documents: Iterable[Document]) -> Iterator[Chunk]:
             begun, characters = [], 0
         begun.append(document)
         characters += len(document.text)
-        if len(begun) == most:
+        if len(begun) == most or not more():
             yield Chunk(begun)
             begun, characters, most = [], 0, min(2 * most, _MOST_DOCUMENTS)
     if begun:

@@ -182,3 +182,9 @@ def test_the_first_documents_only_are_read_for_a_limit():
 def test_chunks_of_no_documents():
     assert list(chunks([])) == []
     assert Chunk([]).entities == ()
+
+
+def test_documents_of_a_slow_stream_are_not_kept_waiting():
+    ready = iter([True, True, False, False, True])
+    cut = chunks(documents(5), lambda: next(ready))
+    assert [len(chunk.documents) for chunk in cut] == [3, 1, 1]
