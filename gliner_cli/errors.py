@@ -37,7 +37,17 @@ class LabelError(GlinerError):
 
 
 class InputError(GlinerError):
-    """A source cannot be read, or a part of it."""
+    """A source cannot be read, or a part of it.
+
+    `part` is what was not read, where it can be mended and tried again: its bytes, and the suffix of a file of such.
+    """
+
+    part: tuple[bytes, str] | None = None
+
+    def about(self, content: bytes, suffix: str) -> InputError:
+        """The same, with its part; one that it has already is more exact."""
+        self.part = self.part or (content, suffix)
+        return self
 
 
 class OutputError(GlinerError):

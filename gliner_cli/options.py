@@ -18,6 +18,7 @@ Schedule = Literal["cosine", "linear", "constant"]
 NumberFormat = Literal["auto", "fp32", "bf16", "fp16"]
 OnError = Literal["report", "stop", "skip"]
 Annotation = Literal["auto", "closed", "open"]
+LogFormat = Literal["text", "json"]
 
 UNTUNED = 0.5  # the threshold where neither the user nor the checkpoint names one
 
@@ -29,9 +30,16 @@ def option(
     env: str = "",
     at_least: float | None = None,
     at_most: float | None = None,
+    complete: str = "",
 ) -> Any:
-    """A field of an options class. `flags` replaces the flag made of the field's name; `env` names a variable."""
-    details = {"help": explanation, "flags": flags, "env": env, "min": at_least, "max": at_most}
+    """A field of an options class.
+
+    `flags` replaces the flag made of the field's name; `env` names a variable; `complete` says of what kind a value is,
+    for shells that complete it.
+    """
+    details = {
+        "help": explanation, "flags": flags, "env": env, "min": at_least, "max": at_most, "complete": complete
+    }  # fmt: skip
     return field(default=default, metadata=details)
 
 
@@ -39,7 +47,9 @@ def option(
 class Reading:
     """How sources become documents."""
 
-    input_format: str = option("auto", "Format of the input; by its suffix and content if not given.", "--from")
+    input_format: str = option(
+        "auto", "Format of the input; by its suffix and content if not given.", "--from", complete="read"
+    )
     text_field: str = option("text", "Field or column that holds the text.")
     id_field: str = option("id", "Field or column that names the document.")
     per: Unit = option("file", "What one document is in plain text.")
@@ -54,7 +64,12 @@ class Writing:
 
     output: Path | None = option(None, "File to write; standard output if not given.", "-o", "--output")
     output_format: str = option(
-        "auto", "Format of the output; by the suffix of --output, otherwise jsonl.", "-f", "--format", "--to"
+        "auto",
+        "Format of the output; by the suffix of --output, otherwise jsonl.",
+        "-f",
+        "--format",
+        "--to",
+        complete="written",
     )
     long: bool = option(False, "Tables: one row an entity, in place of one a document.", "--long")
     table: str = option("entities", "SQLite: the table to write.")
@@ -77,6 +92,7 @@ class Choice:
         "-m",
         "--model",
         env="GLINER_MODEL",
+        complete="models",
     )
     revision: str | None = option(None, "Branch, tag or commit on the hub.")
     offline: bool = option(
@@ -101,7 +117,7 @@ class Extraction:
     words: WordRule = option(
         "auto", "How text is cut into words; auto: by character in scripts written without spaces."
     )
-    window: str = option("auto", "Longest stretch read at once: auto, a number of words, or sentences.")
+    window: str = option("auto", "Longest stretch read at once: auto, words=N or sentences.", complete="windows")
     overlap: int | None = option(None, "Words shared by neighbouring windows.", at_least=0)
     labels_at_once: int | None = option(
         None, "Most labels asked in one prompt; the number the checkpoint was trained with if not given.", at_least=1
@@ -134,11 +150,27 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Telling:
+    """What is said beside the results, on standard error."""
+
+    quiet: bool = option(False, "No progress, no summary; errors only.", "-q", "--quiet")
+    verbose: bool = option(
+        False, "Also the checkpoint, device, thresholds, and each source as it begins.", "-v", "--verbose"
+    )
+    no_progress: bool = option(False, "No bar.", "--no-progress")
+    log: LogFormat = option("text", "json: notes, problems, progress and summary as one JSON object a line.")
+    stats: bool = option(False, "Bars at the end: labels with their mean scores, the most frequent entities.")
+
+
+@dataclass(frozen=True)
 class Benching:
     """On what quality and speed are measured."""
 
     suite: list[str] | None = option(
-        None, "small (built in), ood, ner20, multiconer, or the name of a set; again for more.", "--suite"
+        None,
+        "small (built in), ood, ner20, multiconer, or the name of a set; again for more.",
+        "--suite",
+        complete="suites",
     )
     data: list[str] | None = option(
         None, "Gold data of your own: a file or folder in any format that can be read; again for more."

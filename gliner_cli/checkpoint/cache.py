@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from gliner_cli.checkpoint.catalog import suggestion
+from gliner_cli.checkpoint.catalog import suggestion, suggestion_for
 from gliner_cli.checkpoint.files import CONFIG_FILE, files_of, read_json, weights_in
 from gliner_cli.checkpoint.tokenizer import FILES as TOKENIZER_FILES
 from gliner_cli.checkpoint.tokenizer import has_tokenizer
@@ -64,7 +64,8 @@ def located(name: str, revision: str | None = None) -> Located:
     asked = reference(repository, revision)
     place = in_cache(repository, revision)
     if place is None:
-        raise HubError(f"{asked} is not on this machine, as a folder or pulled.", f"Fetch it once: gliner pull {asked}")
+        hint = f"{suggestion_for(repository)}Fetch it once: gliner pull {asked}"
+        raise HubError(f"{asked} is not on this machine, as a folder or pulled.", hint)
     if lacking := missing(place):
         message = f"{asked} is on this machine only in part; missing: {', '.join(lacking)}."
         raise HubError(message, f"Fetch the rest: gliner pull {asked}")

@@ -93,8 +93,14 @@ def suggestion(name: str) -> str:
     return f"Did you mean {near}?" if near else "See `gliner models` for known names."
 
 
-def _nearest(name: str, names: dict[str, str]) -> str | None:
+def suggestion_for(repository: str) -> str:
+    """`Did you mean …? ` for a repository that is nearly, but not, a known one: to begin a hint with."""
+    near = _nearest(repository, {known.name: known.name for known in CATALOG}, 0.9)
+    return f"Did you mean {near}? " if near and near != repository else ""
+
+
+def _nearest(name: str, names: dict[str, str], cutoff: float = 0.7) -> str | None:
     """The full name of the nearest; case counts for nothing, as it is what is mistyped most."""
     folded = {short.casefold(): full for short, full in names.items()}
-    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=cutoff)
     return folded[near[0]] if near else None

@@ -15,6 +15,7 @@ import typer
 from gliner_cli._version import __version__
 from gliner_cli.cli.bench import bench
 from gliner_cli.cli.convert import convert
+from gliner_cli.cli.doctor import doctor
 from gliner_cli.cli.extract import extract
 from gliner_cli.cli.finetune import finetune
 from gliner_cli.cli.flags import expanded
@@ -40,6 +41,7 @@ app.command()(expanded(pull))
 app.command()(expanded(push))
 app.command()(expanded(convert))
 app.command()(expanded(bench))
+app.command()(doctor)
 app.add_typer(models_app, name="models")
 
 
@@ -69,7 +71,7 @@ def main() -> None:
             raise
         from gliner_cli.cli.console import say
 
-        say(error)
+        say(error, "error")
         sys.exit(1)
     except Stopped as stopped:
         sys.exit(128 + stopped.args[0])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gliner_cli.cli.completion import completer
 from gliner_cli.cli.console import note, say
 from gliner_cli.errors import InputError
 from gliner_cli.options import Benching, Choice, Comparing, Computing, Extraction, Reporting, Timing
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 def bench(
     label: Annotated[
         list[str] | None,
-        typer.Option("-l", "--label", help="Ask for these only: -l person -l drug. All that a set has if not given."),
+        typer.Option(
+            "-l",
+            "--label",
+            help="Ask for these only: -l person -l drug. All that a set has if not given.",
+            autocompletion=completer("labels"),
+        ),
     ] = None,
     labels_file: Annotated[
         Path | None,

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gliner_cli.cli.console import say
+from gliner_cli.cli import findings, told, watching
+from gliner_cli.cli.console import progress, say, speak, watched
+from gliner_cli.cli.tally import Tally
 from gliner_cli.errors import GlinerError
-from gliner_cli.options import Reading, Writing
+from gliner_cli.options import Job, Reading, Telling, Writing
+from gliner_cli.types import Document
+
+if TYPE_CHECKING:
+    from gliner_cli.jobs.run import Run
 
 
 def convert(
@@ -16,6 +24,7 @@ def convert(
     *,
     writing: Writing,
     reading: Reading,
+    telling: Telling,
 ) -> None:
     """Documents of one format in another: texts, words, entities.
 
@@ -24,7 +33,9 @@ def convert(
     [bold]gliner convert export.json --from label-studio --to conll > train.conll[/bold]
     """
     from gliner_cli import formats
+    from gliner_cli.jobs.run import Run
 
+    speak(telling.log)
     formats.output_format(writing)
     problems: list[GlinerError] = []
 
@@ -32,6 +43,22 @@ def convert(
         problems.append(error)
         say(error)
 
-    formats.write(formats.read(sources, reading, problem), writing)
+    tally, run = Tally(), Run(problem)
+    to_file = writing.output is not None or not sys.stdout.isatty()
+    watch = watching.watch(run, Job(), sources, reading) if watched(telling, not to_file) else None
+    documents = formats.read(sources, reading, problem, told.begun(telling, watch))
+    documents = _passed(watch.documents(documents), run) if watch else documents
+    with progress(watch.now if watch else None):
+        formats.write(tally.counting(documents), writing)
+    line = f"{tally.documents:,} documents, {tally.entities:,} entities"
+    findings.tell(tally, line, telling, failures=len(problems))
     if problems:
         raise typer.Exit(1)
+
+
+def _passed(documents: Iterable[Document], run: Run) -> Iterator[Document]:
+    """The documents; one that is asked for has been written before the next."""
+    for document in documents:
+        yield document
+        run.documents += 1
+        run.counts.documents += 1

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gliner_cli.cli.console import note, progress
+from gliner_cli.cli import findings, history, told, watching
+from gliner_cli.cli.completion import completer
+from gliner_cli.cli.console import note, progress, speak, watched
 from gliner_cli.cli.problems import Problems
+from gliner_cli.cli.render import summary
 from gliner_cli.cli.stopping import Stopping
-from gliner_cli.errors import InputError
-from gliner_cli.options import Choice, Computing, Extraction, Job, Reading, Writing
+from gliner_cli.cli.tally import Tally
+from gliner_cli.errors import InputError, OutputError
+from gliner_cli.options import Choice, Computing, Extraction, Job, Reading, Telling, Writing
 from gliner_cli.types import Document
 
 if TYPE_CHECKING:
@@ -33,13 +37,21 @@ def extract(
     ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option("-l", "--label", help="What to look for: -l person -l 'drug=0.3', or -l person,drug."),
+        typer.Option(
+            "-l",
+            "--label",
+            help="What to look for: -l person -l 'drug=0.3', or -l person,drug.",
+            autocompletion=completer("labels"),
+        ),
     ] = None,
     labels_file: Annotated[
         Path | None,
         typer.Option("--labels", help="Labels from a file: one a line, or JSON with descriptions and thresholds."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary; errors only.")] = False,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Of the first document, every candidate, and why it is an entity or is not."),
+    ] = False,
     *,
     writing: Writing,
     reading: Reading,
@@ -47,49 +59,80 @@ def extract(
     choice: Choice,
     computing: Computing,
     job: Job,
+    telling: Telling,
 ) -> None:
     """Find entities of any type in text.
 
     [bold]gliner extract docs/*.txt -l person -l drug[/bold]
 
     [bold]cat file | gliner extract -l person -l city --format conll[/bold]
+
+    [bold]gliner extract docs/ -l "person,organization" -l "drug=0.3" -o out.jsonl --stats[/bold]
+
+    [bold]gliner extract note.txt -l person --explain[/bold]
     """
     from gliner_cli import formats
     from gliner_cli.jobs import choosing
     from gliner_cli.jobs.run import Run
 
+    speak(telling.log)
     asked = _asked(label or [], labels_file)
     writing = replace(writing, words=extraction.words)
     formats.output_format(writing)  # a wrong format is an error before anything is loaded
-    run = Run(Problems(job.on_error, writing.output))
+    problems = Problems(job.on_error, writing.output)
+    run = Run(problems)
     names = _sources(sources)
-    documents = choosing.chosen(formats.read(names, reading, run.failed), job)
-    documents = _begun(documents)  # nor is a checkpoint loaded when there is nothing to read
+    seen = watched(telling, _for_people(writing))
+    watch = watching.watch(run, job, names, reading) if seen else None
+    documents = formats.read(names, reading, run.failed, told.begun(telling, watch))
+    documents = choosing.chosen(documents, job)
+    documents = _begun(watch.documents(documents) if watch else documents)  # nothing is loaded for nothing to read
 
-    from gliner_cli.cli.render import summary
     from gliner_cli.inference.extractor import chosen
     from gliner_cli.jobs import job as jobs
 
-    extractor, counts = chosen(choice, computing), run.counts
+    with told.loading(telling):
+        extractor, counts = chosen(choice, computing), run.counts
+    told.how(telling, asked, extractor, extraction, choice)
+    history.remember(asked.names)
+    if explain:
+        _explain(extractor, documents, asked, extraction)
+        return
     settings = jobs.settings(extractor.checkpoint.folder, asked, extraction, computing, job) if writing.output else {}
     journal = jobs.journal(writing.output, settings, job.resume)
-    if not quiet:
-        _say_what_helps(asked, extractor, choice, extraction)
+    tally = Tally()
     run.begin()
     with (
         _recorded(run, writing, settings),
         Stopping() as stopping,
         _extracting(extractor, asked, extraction, job, counts) as extract,
-        progress(quiet or _for_people(writing), lambda: (run.documents, counts.words)),
+        progress(watch.now if watch else None),
     ):
         answered = jobs.answered(stopping.until(_chunks(documents, names, journal)), extract, journal, job)
-        _write(stopping.said(run.done(answered)), writing)
+        done = run.done(watch.chunks(answered) if watch else answered)
+        _write(stopping.said(tally.counting(done)), writing)
     if journal:
         journal.forget()
-    if not quiet:
-        note(summary(run))
-    if run.failures:
+    findings.tell(tally, summary(run), telling, **_figures(run))
+    for path in problems.kept:
+        note(f"what was left out is in {path}: mend it, and extract from it")
+    if run.failures and job.on_error != "skip":
         raise typer.Exit(1)
+
+
+def _figures(run: Run) -> dict[str, Any]:
+    return {"words": run.counts.words, "windows": run.counts.windows, "seconds": round(run.seconds, 3),
+            "computed": run.counts.documents, "failures": len(run.failures)}  # fmt: skip
+
+
+def _explain(extractor: Extractor, documents: Iterator[Document], asked: Labels, extraction: Extraction) -> None:
+    from gliner_cli.cli.explain import print_explanation
+    from gliner_cli.inference.explaining import explained
+
+    document = next(documents)
+    print_explanation(explained(extractor, document, asked, extraction))
+    if next(documents, None):
+        note("explained is the first document; there are more")
 
 
 def _chunks(documents: Iterator[Document], names: list[str], journal: Journal | None) -> Iterator[Chunk]:
@@ -134,7 +177,8 @@ def _recorded(run: Run, writing: Writing, settings: Mapping[str, Any]) -> Iterat
         raise
     finally:
         if settings and writing.output:
-            record.write(record.beside(writing.output, "run.json"), run.record(settings, sys.argv, state))
+            with nullcontext() if state == "done" else suppress(OutputError):  # what ended the run is what to tell
+                record.write(record.beside(writing.output, "run.json"), run.record(settings, sys.argv, state))
 
 
 def _asked(arguments: list[str], file: Path | None) -> Labels:
@@ -165,23 +209,6 @@ def _begun(documents: Iterator[Document]) -> Iterator[Document]:
         yield from documents
 
     return all_of_them()
-
-
-def _say_what_helps(asked: Labels, extractor: Extractor, choice: Choice, extraction: Extraction) -> None:
-    from gliner_cli.text.labels import abbreviations
-
-    if not choice.model:
-        note(
-            "using the small built-in starter checkpoint; larger ones find more: gliner pull urchade/gliner_medium-v2.1"
-        )
-    if short := abbreviations(asked):
-        note(
-            f"labels are read for their meaning: words find much more than {', '.join(short)} (say 'person', not 'PER')"
-        )
-    parts = extractor.parts(asked, extraction)
-    if parts > 1:
-        trained = extractor.checkpoint.config.max_types
-        note(f"{len(asked)} labels are asked in {parts} parts (the checkpoint was trained with {trained} at once)")
 
 
 def _for_people(writing: Writing) -> bool:

@@ -14,6 +14,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from gliner_cli.cli.completion import completer
+
 
 def expanded(command: Callable[..., None]) -> Callable[..., None]:
     """The command as Typer should see it: every parameter typed as an options class becomes that class's flags."""
@@ -55,6 +57,7 @@ def _flag(field: Field[Any], kind: Any, group: type) -> inspect.Parameter:
         max=details["max"],
         show_default=field.default not in (None, False),
         rich_help_panel=group.__name__,
+        autocompletion=completer(details["complete"]),
     )
     return inspect.Parameter(
         field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=Annotated[kind, option]

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from gliner_cli.cli.completion import completer
+
 models_app = typer.Typer(invoke_without_command=True, help="List checkpoints here and known ones; verify one.")
 
 _HEADINGS = ("name", "here", "kind", "backbone", "languages", "licence", "bytes", "f1", "f1_source")
@@ -33,6 +35,10 @@ def models(context: typer.Context) -> None:
     """List the checkpoints on this machine, and known public ones with licence, size and published F1.
 
     Tab-separated where standard output is no terminal; an empty field: not known.
+
+    [bold]gliner models[/bold]
+
+    [bold]gliner models verify urchade/gliner_medium-v2.1[/bold]
     """
     if context.invoked_subcommand:
         return
@@ -45,10 +51,17 @@ def models(context: typer.Context) -> None:
 
 @models_app.command()
 def verify(
-    name: Annotated[str, typer.Argument(help="A folder, or a hub id that was pulled.")],
+    name: Annotated[
+        str, typer.Argument(help="A folder, or a hub id that was pulled.", autocompletion=completer("models"))
+    ],
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
 ) -> None:
-    """Check every file of a checkpoint on this machine against its SHA-256."""
+    """Check every file of a checkpoint on this machine against its SHA-256.
+
+    [bold]gliner models verify urchade/gliner_medium-v2.1[/bold]
+
+    [bold]gliner models verify bundle/[/bold]
+    """
     from gliner_cli.checkpoint.bundle import problems
     from gliner_cli.checkpoint.hub import located
 

@@ -1,26 +1,44 @@
-"""What could not be read: said, counted, and kept if that was asked."""
+"""What could not be read: said, or the end, or kept in a file beside the output, as `--on-error` has it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from gliner_cli.cli.console import say
-from gliner_cli.errors import GlinerError
+from gliner_cli.errors import GlinerError, InputError, OutputError
 from gliner_cli.options import OnError
 
 
 class Problems:
-    """Called with each; what becomes of it is `--on-error`."""
+    """Called with each. `kept` are the files that hold what was left out."""
 
     def __init__(self, on_error: OnError = "report", output: Path | None = None) -> None:
-        self.found: list[str] = []
+        if on_error == "skip" and output is None:
+            raise OutputError(
+                "--on-error skip keeps what is left out beside the output, and there is none.", "Name it: -o FILE"
+            )
+        self.kept: list[Path] = []
         self._on_error, self._output = on_error, output
 
     def __call__(self, error: GlinerError) -> None:
         if self._on_error == "stop":
             raise error
-        self.found.append(error.message)
+        if self._on_error == "skip" and isinstance(error, InputError) and error.part:
+            self._keep(*error.part)
         say(error)
 
-    def __bool__(self) -> bool:
-        return bool(self.found)
+    def _keep(self, content: bytes, suffix: str) -> None:
+        assert self._output is not None  # noqa: S101
+        path = self._output.with_name(f"{self._output.name}.skipped{suffix}")
+        try:
+            with path.open("ab" if path in self.kept else "wb") as file:
+                file.write(content.rstrip(b"\r\n") + b"\n" + b"\n" * (suffix in _BLANK_LINE_BETWEEN))
+        except OSError as error:
+            raise OutputError(
+                f"{path} cannot be written: {error.strerror or error}.", "It would hold what is left out."
+            ) from error
+        if path not in self.kept:
+            self.kept.append(path)
+
+
+_BLANK_LINE_BETWEEN = (".txt", ".conll")

@@ -12,19 +12,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gliner_cli.cli.completion import completer
+
 if TYPE_CHECKING:
     from gliner_cli.checkpoint.hub import Fetching, Pulled, Say
 
 
 def pull(
-    name: Annotated[str | None, typer.Argument(help="Hub id: owner/name or owner/name@revision.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Hub id: owner/name or owner/name@revision.", autocompletion=completer("models")),
+    ] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
     to: Annotated[
         Path | None, typer.Option(help="Also write a self-contained folder, for a machine without network.")
     ] = None,
     suite: Annotated[
         list[str] | None,
-        typer.Option(help="Instead, the gold data of a suite or set for gliner bench: ood, wnut17, …; again for more."),
+        typer.Option(
+            help="Instead, the gold data of a suite or set for gliner bench: ood, wnut17, …; again for more.",
+            autocompletion=completer("suites"),
+        ),
     ] = None,
 ) -> None:
     """Fetch a published checkpoint with everything it needs; afterwards no network is needed.

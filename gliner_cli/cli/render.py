@@ -34,16 +34,16 @@ def marked(document: Document, colours: dict[str, str]) -> Text:
     for entity in sorted(document.entities, key=lambda entity: (entity.end, -entity.start)):
         colour = colours.setdefault(entity.label, _COLOURS[len(colours) % len(_COLOURS)])
         start = max(place, entity.start)
-        shown.append(_printable(document.text[place:start]))
-        shown.append(_printable(document.text[start : entity.end]), style=f"bold {colour}")
+        shown.append(printable(document.text[place:start]))
+        shown.append(printable(document.text[start : entity.end]), style=f"bold {colour}")
         score = "" if entity.score is None else f" {entity.score:.2f}"
         shown.append(f" [{entity.label}{score}]", style=colour)
         place = max(place, entity.end)
-    shown.append(_printable(document.text[place:]))
+    shown.append(printable(document.text[place:]))
     return shown
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Text that cannot steer a terminal: control characters become their pictures."""
     return "".join(
         c if c in "\n\t" or (ord(c) >= 32 and not 127 <= ord(c) < 160) else chr(0x2400 + ord(c) % 32) for c in text
@@ -52,8 +52,7 @@ def _printable(text: str) -> str:
 
 def summary(run: Run) -> str:
     """A run in one line."""
-    most = ", ".join(f"{label} {count:,}" for label, count in run.entities.most_common(8))
-    entities = f"{run.entities.total():,} entities" + (f" ({most})" if most else "")
+    entities = f"{run.entities.total():,} entities"
     words, known = run.counts.words, run.documents - run.counts.documents
     rate = f"{words / run.seconds:,.0f} words/s" if run.seconds > 0 else ""
     before = f" ({known:,} of them known)" if known > 0 else ""
@@ -80,4 +79,4 @@ def _drawn(table: Table) -> RichTable:
 
 
 def _plain(cell: Cell) -> Text:
-    return Text(_printable("".join(part if isinstance(part, str) else part.text for part in cell)))
+    return Text(printable("".join(part if isinstance(part, str) else part.text for part in cell)))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any, TypeVar
+
+from gliner_cli.cli.console import note_from_a_signal
 
 _T = TypeVar("_T")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -36,7 +37,7 @@ class Stopping:
         again, self.asked = bool(self.asked), number
         if again or self._waiting:  # the input may never come
             raise KeyboardInterrupt
-        os.write(2, b"\ngliner: finishing what is begun; once more to leave now\n")  # print may be in use right now
+        note_from_a_signal("finishing what is begun; once more to leave now")
 
     def until(self, parts: Iterable[_T]) -> Iterator[_T]:
         """The parts until a signal comes; one that comes while a part is waited for ends them at once."""

@@ -19,7 +19,7 @@ import orjson
 from gliner_cli.errors import InputError
 from gliner_cli.evaluation.packaged import table
 from gliner_cli.evaluation.raw import READERS
-from gliner_cli.formats import rows
+from gliner_cli.formats import json_values, rows
 from gliner_cli.formats.rows import Row
 from gliner_cli.formats.sources import Source
 
@@ -107,12 +107,16 @@ def located(corpus: Corpus, data_dir: Path | None = None) -> Path:
 def read(corpus: Corpus, path: Path) -> list[Row]:
     """The rows of a set, with the benchmark's labels. Raises InputError if the file is not the published one."""
     if path.name == Path(corpus.rows).name:
-        source = Source(str(path), path)
-        return _checked(corpus, [rows.parsed(value, place) for place, value in rows.values(source)], str(path))
+        found = json_values.values(Source(str(path), path), "utf-8", _raised)
+        return _checked(corpus, [rows.parsed(value, place) for place, value in found], str(path))
     try:
         return of_raw(corpus, path.read_bytes(), str(path))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Check its rights.") from error
+
+
+def _raised(error: Exception) -> None:
+    raise error
 
 
 def of_raw(corpus: Corpus, content: bytes, name: str) -> list[Row]:

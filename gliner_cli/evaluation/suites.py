@@ -13,7 +13,7 @@ from gliner_cli import formats
 from gliner_cli.errors import InputError
 from gliner_cli.evaluation import corpora, packaged
 from gliner_cli.evaluation.corpora import Corpus
-from gliner_cli.formats import rows
+from gliner_cli.formats import brat, rows
 from gliner_cli.formats.sources import Problem, Source, sources
 from gliner_cli.options import Reading
 from gliner_cli.text.labels import Labels, labels
@@ -114,19 +114,17 @@ def _raised(error: Exception) -> None:
 
 
 def _sources(name: str, problem: Problem) -> list[Source]:
-    """The files of a name: of a folder those called test.*, if it has any, otherwise all that can be read."""
+    """The files of a name: of a folder those called test.*, if it has any, otherwise all that can be read.
+
+    A folder of brat is one set: it has two files a document.
+    """
     found = list(sources([name], formats.READABLE, problem))
+    if os.path.isdir(name) and any(source.suffix in brat.SUFFIXES for source in found):
+        return [Source(name, Path(name))]
     tests = [source for source in found if source.path and source.path.name.startswith("test.")]
     return tests or found
 
 
 def _own(source: Source, problem: Problem) -> GoldSet:
-    return from_documents(source.name, gold_documents(source, Reading(), problem))
-
-
-def gold_documents(source: Source, options: Reading, problem: Problem) -> Iterator[Document]:
-    """The documents of a source: whatever `formats` reads, and rows in words."""
-    is_json = source.suffix in formats.FORMATS["jsonl"].suffixes and options.input_format == "auto"
-    if is_json and rows.holds_rows(source):
-        return rows.read(source, problem)
-    return formats.documents(source, options, problem)
+    reading = Reading(input_format="brat") if source.path and source.path.is_dir() else Reading()
+    return from_documents(source.name, formats.documents(source, reading, problem))

@@ -5,13 +5,34 @@ A new one is a file and a line here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from gliner_cli.errors import InputError, OutputError
-from gliner_cli.formats import conll, decoding, jsonl, plain
+from gliner_cli.errors import InputError, OutputError, meant
+from gliner_cli.formats import (
+    brat,
+    conll,
+    datasets,
+    decoding,
+    doccano,
+    docx,
+    jsonl,
+    labelstudio,
+    page,
+    parquet,
+    pdf,
+    plain,
+    prodigy,
+    redacted,
+    rows,
+    spacy,
+    sqlite,
+    tables,
+    web,
+)
 from gliner_cli.formats.output import opened
 from gliner_cli.formats.sources import STDIN, Problem, Source, sources, suffix
 from gliner_cli.options import Reading, Writing
@@ -47,9 +68,25 @@ class Format:
 
 
 _TABLE = (
-    Format("text", plain.SUFFIXES, plain.read),
+    Format("text", plain.SUFFIXES, plain.read, plain.write),
     Format("jsonl", jsonl.SUFFIXES, jsonl.read, jsonl.write, beginning=(b"{", b"[")),
+    Format("json", jsonl.ARRAY_SUFFIXES, jsonl.read, jsonl.write_json),
     Format("conll", conll.SUFFIXES, conll.read, conll.write),
+    Format("rows", (), rows.read, rows.write),
+    Format("label-studio", (), labelstudio.read, labelstudio.write),
+    Format("doccano", (), doccano.read, doccano.write),
+    Format("prodigy", (), prodigy.read, prodigy.write),
+    Format("brat", brat.SUFFIXES, brat.read, write_to=brat.write_to, folder=True),
+    Format("csv", tables.CSV_SUFFIXES, tables.read_csv, tables.write_csv),
+    Format("tsv", tables.TSV_SUFFIXES, tables.read_tsv, tables.write_tsv),
+    Format("parquet", parquet.PARQUET_SUFFIXES, parquet.read_parquet, None, parquet.write_parquet, (parquet.PARQUET,)),
+    Format("arrow", parquet.ARROW_SUFFIXES, parquet.read_arrow, None, parquet.write_arrow, (parquet.ARROW,)),
+    Format("sqlite", sqlite.SUFFIXES, sqlite.read, None, sqlite.write_to, (sqlite.BEGINNING,)),
+    Format("html", web.SUFFIXES, web.read, page.write, beginning=web.BEGINNINGS),
+    Format("pdf", pdf.SUFFIXES, pdf.read, beginning=(pdf.BEGINNING,)),
+    Format("docx", docx.SUFFIXES, docx.read, beginning=(docx.BEGINNING,)),
+    Format("spacy", spacy.SUFFIXES, spacy.read, write_to=spacy.write_to),
+    Format("datasets", (), datasets.read, write_to=datasets.write_to, folder=True),
 )
 FORMATS: Mapping[str, Format] = {form.name: form for form in _TABLE}
 _READ_BY_SUFFIX = {suffix: form for form in _TABLE if form.read for suffix in form.suffixes}
@@ -57,18 +94,33 @@ _WRITTEN_BY_SUFFIX = {suffix: form for form in _TABLE if form.written for suffix
 READABLE = frozenset(_READ_BY_SUFFIX)
 
 
-def read(arguments: Iterable[str], options: Reading, problem: Problem) -> Iterator[Document]:
-    """The documents of all sources, one after the other, as they are asked for.
+def read(
+    arguments: Iterable[str],
+    options: Reading,
+    problem: Problem,
+    begun: Callable[[Source], None] = lambda _: None,
+) -> Iterator[Document]:
+    """The documents of all sources, one after the other, as they are asked for; `begun` hears of each source first.
 
     What cannot be read is reported to `problem`, and the rest still comes. Raises InputError, before anything is read,
     for a format that is none.
     """
-    forced = None if options.input_format == "auto" else _forced(options.input_format)
+    found = named(arguments, options, problem)
     if error := decoding.unknown(options.encoding):  # said once: nothing at all can be read
         problem(error)
         return iter(())
-    found = sources(arguments, READABLE, problem, whole_folders=bool(forced and forced.folder))
-    return (document for source in found for document in documents(source, options, problem))
+
+    def all_of(source: Source) -> Iterator[Document]:
+        begun(source)
+        return documents(source, options, problem)
+
+    return (document for source in found for document in all_of(source))
+
+
+def named(arguments: Iterable[str], options: Reading, problem: Problem) -> Iterator[Source]:
+    """The sources that arguments name, as `read` takes them. Raises InputError for a format that is none."""
+    forced = None if options.input_format == "auto" else _forced(options.input_format)
+    return brat.without_texts(sources(arguments, READABLE, problem, whole_folders=bool(forced and forced.folder)))
 
 
 def documents(source: Source, options: Reading, problem: Problem) -> Iterator[Document]:
@@ -77,7 +129,7 @@ def documents(source: Source, options: Reading, problem: Problem) -> Iterator[Do
         read_source = cast(Reader, input_format(source, options).read)
         yield from read_source(source, options, problem)
     except InputError as error:
-        problem(error)
+        problem(error.about(os.fsencode(source.name), ".files"))
 
 
 def input_format(source: Source, options: Reading) -> Format:
@@ -100,14 +152,19 @@ def input_format(source: Source, options: Reading) -> Format:
 def _forced(name: str) -> Format:
     form = FORMATS.get(name)
     if form is None or form.read is None:
-        known = _listed(form.name for form in _TABLE if form.read)
-        raise InputError(f"{name!r} is no format that can be read; known are {known}.", "Choose one: --from text")
+        known = [form.name for form in _TABLE if form.read]
+        raise InputError(
+            f"{name!r} is no format that can be read; known are {_listed(known)}.",
+            f"{meant(name, known)}Choose one: --from text",
+        )
     return form
 
 
 def write(documents: Iterable[Document], options: Writing) -> None:
     """Write documents where and as the options say: a file is there when it is whole, or not at all."""
     form = output_format(options)
+    if options.redact or options.redact_map:
+        documents = redacted.documents(documents, options.redact_map)
     if form.write:
         with opened(options.output) as stream:
             form.write(documents, stream, options)
@@ -128,8 +185,16 @@ def output_format(options: Writing) -> Format:
         form = FORMATS.get(name)
     if form is None or not form.written:
         said = f"{target} has no suffix" if name == "auto" else f"{name!r} is no format"
-        known = _listed(_WRITTEN_BY_SUFFIX if name == "auto" else (form.name for form in _TABLE if form.written))
-        raise OutputError(f"{said} that can be written; known are {known}.", "Say --format jsonl")
+        known = list(_WRITTEN_BY_SUFFIX) if name == "auto" else [form.name for form in _TABLE if form.written]
+        wanted = target.suffix if target and name == "auto" else name
+        raise OutputError(
+            f"{said} that can be written; known are {_listed(known)}.", f"{meant(wanted, known)}Say --format jsonl"
+        )
+    if form.name == "text" and name == "auto" and not options.redact:
+        raise OutputError(
+            f"{target} would be the texts alone, without what was found.",
+            "Name another, as out.jsonl, or say --to text",
+        )
     if form.write is None and target is None:
         raise OutputError(f"{form.name} cannot go to standard output.", f"Name where it goes: -o NAME --to {form.name}")
     return form

@@ -43,9 +43,9 @@ def read(source: Source, options: Reading, problem: Problem) -> Iterator[Documen
     with source.opened() as stream:
         for number, sentences in _documents(_sentences(lines(stream, source.name, options.encoding))):
             try:
-                document = _document([[_word(part, source.name) for part in one] for one in sentences])
+                document = tagged([[_word(part, source.name) for part in one] for one in sentences])
             except InputError as error:
-                problem(error)
+                problem(error.about(b"\n".join(b"".join(part.content for part in one) for one in sentences), ".conll"))
             else:
                 text, entities, words = document
                 yield Document(text, f"{source.name}:{number}", source.name, entities, words=words)
@@ -113,7 +113,7 @@ def _word(part: Part, name: str) -> Word:
     return Word(word, found["prefix"] or "O", found["label"] or "")
 
 
-def _document(sentences: list[list[Word]]) -> tuple[str, tuple[Entity, ...], Words]:
+def tagged(sentences: list[list[Word]]) -> tuple[str, tuple[Entity, ...], Words]:
     """Text, entities and words: the words joined with a space, the sentences with a newline."""
     text = "\n".join(" ".join(word.text for word in sentence) for sentence in sentences)
     lengths = [len(word.text) for sentence in sentences for word in sentence]

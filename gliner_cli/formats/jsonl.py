@@ -1,217 +1,99 @@
-"""JSON, a document a line (or one array of them): what `gliner extract` writes, and reads back.
+"""Our own JSON, a document a line or one array of them: what `gliner extract` writes, and reads back.
 
 {"id": …, "source": …, "text": …, "entities": [{"start", "end", "text", "label", "score"}], and all other fields}
+
+An entity of a document with pages (PDF) has its `page` too, from 1; it is not read.
+
+JSON whose schema nobody named may also be an annotation tool's: the first row that has the shape of one decides.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
-from itertools import chain
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Any, BinaryIO
 
-import orjson
-
-from gliner_cli.errors import InputError, OutputError
-from gliner_cli.formats.decoding import Part, decoded, lines
+from gliner_cli.formats import doccano, labelstudio, prodigy, rows
+from gliner_cli.formats.json_rows import ENTITY, Made, Row, beside, documents, entity_row
+from gliner_cli.formats.json_rows import rows as rows_of
+from gliner_cli.formats.json_values import line as json_line
+from gliner_cli.formats.json_values import values, write_array, write_lines
 from gliner_cli.formats.sources import Problem, Source
 from gliner_cli.options import Reading, Writing
-from gliner_cli.types import Document, Entity
+from gliner_cli.types import Document
 
-SUFFIXES = (".jsonl", ".ndjson", ".json")
-
-_ROUNDED_BY_ORJSON = re.compile(r"\d{19}")  # whole numbers beyond 64 bits
-
-Placed = tuple[str, Any]  # a place in the source as people are told it, and the value there
+SUFFIXES: tuple[str, ...] = (".jsonl", ".ndjson")
+ARRAY_SUFFIXES: tuple[str, ...] = (".json",)
 
 
 def read(source: Source, options: Reading, problem: Problem) -> Iterator[Document]:
-    """The documents of a stream; a line that is none is reported, and reading goes on."""
-    with source.opened() as stream:
-        for place, row in _rows(lines(stream, source.name, options.encoding), source.name, problem):
-            try:
-                document = _document(row, place, source, options)
-            except InputError as error:
-                problem(error)
-            else:
-                yield document
+    """The documents of a stream; a row that is none is reported, and reading goes on."""
+    found = rows_of(values(source, options.encoding, problem), source, options, problem)
+    forced = options.input_format != "auto"
+    return documents(((row, ours) for row in found) if forced else _recognised(found), problem)
 
 
-def _rows(parts: Iterator[Part], name: str, problem: Problem) -> Iterator[Placed]:
-    first = next((part for part in parts if part.content.strip()), None)
-    if first is None:
-        return
-    if first.content.lstrip().startswith(b"[") or first.content.strip() == b"{":
-        yield from _of_whole(
-            Part(first.line, first.offset, b"".join(part.content for part in chain([first], parts))), name
-        )
-    else:
-        yield from _of_lines(chain([first], parts), name, problem)
+def _recognised(found: Iterable[Row]) -> Iterator[tuple[Row, Made]]:
+    """Rows with their schema: ours, until one has the shape of another or has our entities."""
+    schema: Made | None = None
+    for row in found:
+        schema = schema or next((made for recognised, made in _SCHEMAS if recognised(row)), None)
+        yield row, schema or ours
 
 
-def _of_whole(part: Part, name: str) -> Iterator[Placed]:
-    """The elements of an array, or the one object of a file that spreads it over lines."""
-    value = _parsed(part, name)
-    if isinstance(value, list):
-        yield from ((f"{name}[{index}]", row) for index, row in enumerate(value))
-    else:
-        yield f"{name}:{part.line}", value
+def is_ours(row: Row) -> bool:
+    """Whether a row has entities as we write them. Without any it may be ours too."""
+    match row.fields.get("entities"):
+        case [*entities]:
+            return all(isinstance(entity, dict) and "start_offset" not in entity for entity in entities)
+    return False
 
 
-def _of_lines(parts: Iterable[Part], name: str, problem: Problem) -> Iterator[Placed]:
-    for part in parts:
-        if not part.content.strip():
-            continue
-        try:
-            row = _parsed(part, name)
-        except InputError as error:
-            problem(error)
-        else:
-            yield f"{name}:{part.line}", row
+def ours(row: Row) -> Document:
+    """The document of a row."""
+    text = row.text
+    return row.document(text, [row.entity(one, text) for one in row.listed("entities", ENTITY)], ["entities"])
 
 
-def _parsed(part: Part, name: str) -> Any:
-    """orjson is fast; the json module reads what it refuses besides mistakes: lone surrogates, NaN, huge numbers."""
-    text = decoded(part, f"{name}:{part.line}").rstrip()
-    if not _ROUNDED_BY_ORJSON.search(text):
-        with suppress(orjson.JSONDecodeError):
-            return orjson.loads(text)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        line, what = part.line + error.lineno - 1, f"{error.msg}, at column {error.colno}"
-        raise _no_json(f"{name}:{line}", what) from error
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits; thousands of brackets
-        raise _no_json(f"{name}:{part.line}", str(error)) from error
-
-
-def _no_json(place: str, what: str) -> InputError:
-    return InputError(
-        f"{place} is not JSON: {what}.", "One object a line was expected; if this is plain text: --from text"
-    )
-
-
-def _document(row: Any, place: str, source: Source, options: Reading) -> Document:
-    if not isinstance(row, dict):
-        raise InputError(f"{place} is {_kind(row)}; an object was expected.", 'For example: {"text": "…"}')
-    text = _text(row, place, options.text_field)
-    known = {"source", "entities", options.text_field, options.id_field}
-    return Document(
-        text=text,
-        id=_name(row.get(options.id_field), place),
-        source=_name(row.get("source"), source.name),
-        entities=_entities(row.get("entities"), text, place),
-        meta={name: value for name, value in row.items() if name not in known},
-    )
-
-
-def _text(row: Mapping[str, Any], place: str, field: str) -> str:
-    hint = "Name the field that holds the text: --text-field NAME"
-    if field not in row:
-        there = ", ".join(map(repr, row)) or "no fields"
-        raise InputError(f"{place} has no field {field!r}; it has {there}.", hint)
-    text = row[field]
-    if not isinstance(text, str):
-        raise InputError(f"{place} has {_kind(text)} as its {field!r}; a string was expected.", hint)
-    return text
-
-
-def _name(value: Any, otherwise: str) -> str:
-    """A name as given; what is no string as JSON writes it; the other where none is given."""
-    if value is None:
-        return otherwise
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _entities(rows: Any, text: str, place: str) -> tuple[Entity, ...]:
-    if rows is None:
-        return ()
-    if not isinstance(rows, list):
-        raise InputError(f"{place} has {_kind(rows)} as its 'entities'; a list was expected.", _ENTITY)
-    return tuple(_entity(row, text, place) for row in rows)
-
-
-_ENTITY = (
-    'Expected {"start", "end", "label"} in characters, the end exclusive; "text", if given, equal to the text there;'
-    ' "score", if given, a number.'
+# Shapes are strict: a document of ours with odd fields of its own must never be taken for another's.
+_SCHEMAS: tuple[tuple[Callable[[Row], bool], Made], ...] = (
+    (is_ours, ours),
+    (rows.recognised, rows.made),
+    (labelstudio.recognised, labelstudio.made),
+    (doccano.recognised, doccano.made),
+    (prodigy.recognised, prodigy.made),
 )
-
-
-def _entity(row: Any, text: str, place: str) -> Entity:
-    match row:
-        case {"start": int(start), "end": int(end), "label": str(label)} if 0 <= start < end <= len(text):
-            covered, score = text[start:end], row.get("score")
-            if row.get("text") in (None, covered) and (score is None or type(score) in (int, float)):
-                return Entity(start, end, label, covered, score)
-    raise InputError(
-        f"{place} has the entity {str(row)[:80]}, which does not fit its text of {len(text)} characters.", _ENTITY
-    )
-
-
-def _kind(value: Any) -> str:
-    return _KINDS.get(type(value), "a number")
-
-
-_KINDS = {type(None): "null", bool: "a truth value", str: "a string", list: "a list", dict: "an object"}
 
 
 def write(documents: Iterable[Document], stream: BinaryIO, options: Writing) -> None:
     """One line a document, each written through at once. Raises OutputError for fields that JSON cannot hold."""
-    for document in documents:
-        stream.write(line(document) + b"\n")
-        stream.flush()
+    write_lines(map(line, documents), stream)
+
+
+def write_json(documents: Iterable[Document], stream: BinaryIO, options: Writing) -> None:
+    """The same as one array."""
+    write_array(map(line, documents), stream)
 
 
 def line(document: Document) -> bytes:
     """A document as one line of JSON, without its end."""
-    row = _row(document)
-    try:
-        content = orjson.dumps(row)
-    except TypeError:  # lone surrogates, whole numbers beyond 64 bits
-        return _by_json(row, document)
-    # orjson makes null of NaN and the infinities; what came in goes out
-    return content if b"null" not in content or _finite(row) else _by_json(row, document)
+    entities = _entity_rows(document)
+    ours = {"id": document.id, "source": document.source, "text": document.text, "entities": entities}
+    return json_line(beside(ours, document.meta), document.id)
 
 
-def _by_json(row: Mapping[str, Any], document: Document) -> bytes:
-    try:
-        return json.dumps(row).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise OutputError(
-            f"JSON cannot hold the fields of {document.id}: {error}.", "Leave them out of meta"
-        ) from error
+def _entity_rows(document: Document) -> list[dict[str, Any]]:
+    """The entities, with the page that each begins on where it is known where pages begin."""
+    rows = [entity_row(entity) for entity in document.entities]
+    pages: Any = document.meta.get("pages")
+    if _are_pages(pages):
+        return [{**row, "page": bisect_right(pages, row["start"])} for row in rows]
+    return rows
 
 
-def _row(document: Document) -> Mapping[str, Any]:
-    """A field of the input that is called like one of ours goes under a name that is free, `text_` for `text`."""
-    row: dict[str, Any] = {
-        "id": document.id,
-        "source": document.source,
-        "text": document.text,
-        "entities": [_entity_row(entity) for entity in document.entities],
-    }
-    for name, value in document.meta.items():
-        free = name
-        while free in row:
-            free += "_"
-        row[free] = value
-    return row
-
-
-def _entity_row(entity: Entity) -> Mapping[str, Any]:
-    row = {"start": entity.start, "end": entity.end, "text": entity.text, "label": entity.label}
-    return row if entity.score is None else {**row, "score": entity.score}
-
-
-def _finite(value: Any) -> bool:
-    match value:
-        case float():
-            return math.isfinite(value)
-        case dict():
-            return all(map(_finite, value.values()))
-        case list() | tuple():
-            return all(map(_finite, value))
-    return True
+def _are_pages(value: Any) -> bool:
+    """Whether a field `pages` is ours: ascending places, the first at the beginning. Others may call theirs so."""
+    if not (isinstance(value, list) and value and all(type(place) is int for place in value)):
+        return False
+    return value[0] == 0 and all(before <= after for before, after in pairwise(value))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from gliner_cli.errors import OutputError
+from gliner_cli.formats.compression import compression, packed
 
 
 @contextmanager
@@ -76,11 +76,9 @@ def _created(path: Path, output: Path) -> Iterator[BinaryIO]:
             if path != output and os.path.exists(output):
                 shutil.copymode(output, path)  # before anything is in it: a private file stays private
         stream = cast(BinaryIO, _Blaming(cast(BinaryIO, file), output, path))
-        if output.suffix.lower() == ".gz":  # no name and no time in the header: the same results are the same bytes
-            with gzip.GzipFile("", "wb", fileobj=stream, mtime=0) as compressed:
-                yield cast(BinaryIO, compressed)
-        else:
-            yield stream
+        how = compression(output.name)
+        with packed(stream, how) if how else nullcontext(stream) as content:
+            yield content
         if os.path.isfile(path):
             with _blaming(output, path):
                 os.fsync(file.fileno())

@@ -1,14 +1,20 @@
-"""Plain text: a file, a paragraph or a line is a document. The text is kept as it is in the file."""
+"""Plain text: a file, a paragraph or a line is a document. The text is kept as it is in the file.
+
+Written for people to read (redacted texts): only the texts, a blank line between two. What is read from that are not
+the same documents: where one ends cannot be told from a paragraph's end, and names and entities are gone.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 from gliner_cli.errors import InputError
-from gliner_cli.formats.decoding import Part, decoded, lines, whole
+from gliner_cli.formats.decoding import LONGEST, Part, decoded, lines, too_long, whole
 from gliner_cli.formats.sources import Problem, Source
-from gliner_cli.options import Reading
+from gliner_cli.options import Reading, Writing
 from gliner_cli.types import Document
 
 SUFFIXES = (".txt", ".text", ".md")
@@ -22,7 +28,7 @@ def read(source: Source, options: Reading, problem: Problem) -> Iterator[Documen
             try:
                 text = decoded(part, place)
             except InputError as error:
-                problem(error)
+                problem(error.about(part.content, ".txt"))
             else:
                 yield Document(text, id=place, source=source.name)
 
@@ -33,26 +39,39 @@ def _files(stream: io.BufferedReader, name: str, encoding: str) -> Iterator[Part
 
 def _lines(stream: io.BufferedReader, name: str, encoding: str) -> Iterator[Part]:
     for line in lines(stream, name, encoding):
-        yield _joined([line])
+        yield _ended(line.line, line.offset, line.content)
 
 
 def _paragraphs(stream: io.BufferedReader, name: str, encoding: str) -> Iterator[Part]:
     """What blank lines separate."""
-    begun: list[Part] = []
+    begun, first, offset = bytearray(), 0, 0
     for line in lines(stream, name, encoding):
         if line.content.strip():
-            begun.append(line)
+            if not begun:
+                first, offset = line.line, line.offset
+            begun += line.content
+            if len(begun) > LONGEST:
+                raise too_long(f"{name}:{first} is a paragraph", "Read its lines: --per line")
         elif begun:
-            yield _joined(begun)
-            begun = []
+            yield _ended(first, offset, bytes(begun))
+            begun.clear()
     if begun:
-        yield _joined(begun)
+        yield _ended(first, offset, bytes(begun))
 
 
-def _joined(parts: list[Part]) -> Part:
-    """Lines as one part, without the end of the last."""
-    content = b"".join(part.content for part in parts)
-    return Part(parts[0].line, parts[0].offset, content.removesuffix(b"\r\n").removesuffix(b"\n"))
+def _ended(line: int, offset: int, content: bytes) -> Part:
+    """A part without the end of its last line."""
+    return Part(line, offset, content.removesuffix(b"\r\n").removesuffix(b"\n"))
 
 
 _PARTS = {"file": _files, "paragraph": _paragraphs, "line": _lines}
+
+
+def write(documents: Iterable[Document], stream: BinaryIO, options: Writing) -> None:
+    """The texts, each written through at once. A lone surrogate becomes U+FFFD: UTF-8 has none."""
+    between = ""
+    for document in documents:
+        text = re.sub("[\ud800-\udfff]", "\ufffd", document.text)
+        stream.write(f"{between}{text}\n".encode())
+        stream.flush()
+        between = "\n"

@@ -1,48 +1,46 @@
-"""Gold data in words, as benchmarks and training sets are published: rows of words and spans to documents.
+"""Gold data in words, as benchmarks and training sets are published: rows of words and spans.
 
-`{"tokens": […], "spans": [[first, last, label], …]}`, or as the reference package has it, `{"tokenized_text", "ner"}`;
-a row a line, or one array of them. `last` is inclusive here and nowhere else.
+`{"tokens": […], "spans": [[first, last, label], …]}`, or as the reference package has it, and as it is written,
+`{"tokenized_text", "ner"}`. `last` is inclusive here and nowhere else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
-from typing import Any
+from typing import Any, BinaryIO
 
-import orjson
-
-from gliner_cli.errors import InputError
-from gliner_cli.formats.decoding import decoded, whole
-from gliner_cli.formats.sources import Problem, Source
+from gliner_cli.errors import InputError, OutputError
+from gliner_cli.formats import json_rows, json_values
+from gliner_cli.formats.json_rows import beside
+from gliner_cli.options import WordRule, Writing
+from gliner_cli.text.words import words as words_of
 from gliner_cli.types import Document, Entity, Words
 
 Row = tuple[list[str], list[tuple[int, int, str]]]  # words; first word, last word, label
 
-_FIELDS = (("tokens", "spans"), ("tokenized_text", "ner"))
+_FIELDS = (("tokenized_text", "ner"), ("tokens", "spans"))
 _HINT = 'Expected {"tokens": ["Ada", "Byron"], "spans": [[0, 1, "person"]]}, the last word inclusive.'
 
 
-def holds_rows(source: Source) -> bool:
-    """Whether a JSON source begins with a row in words; the others are for `jsonl`."""
-    try:
-        return any(isinstance(value, dict) and _fields(value) for _, value in [next(values(source, _raised))])
-    except (InputError, StopIteration):
+def recognised(row: json_rows.Row) -> bool:
+    """Whether a row is one of words beyond doubt: one with a text, or with our entities, is not."""
+    pair = _fields(row.fields)
+    if pair is None or "entities" in row.fields or row.options.text_field in row.fields:
         return False
+    words, spans = row.fields[pair[0]], row.fields[pair[1]]
+    return isinstance(words, list) and isinstance(spans, list) and all(isinstance(word, str) for word in words)
 
 
-def read(source: Source, problem: Problem) -> Iterator[Document]:
-    """The documents of a source; a row that is none is reported, and reading goes on."""
-    for place, value in values(source, problem):
-        try:
-            row = parsed(value, place)
-        except InputError as error:
-            problem(error)
-        else:
-            made = document(row, place, source.name)
-            fields = _fields(value) or ()
-            yield replace(made, meta={name: rest for name, rest in value.items() if name not in fields})
+def made(row: json_rows.Row) -> Document:
+    """The document of a row: its words joined with a space, and fixed."""
+    text, entities, words = _joined(parsed(row.fields, row.place))
+    return row.document(text, entities, _fields(row.fields) or (), words)
+
+
+read = json_rows.reader(made)
 
 
 def parsed(value: Any, place: str) -> Row:
@@ -56,16 +54,20 @@ def parsed(value: Any, place: str) -> Row:
 
 def document(row: Row, name: str, source: str) -> Document:
     """A row as a document: its words joined with a space, and fixed."""
+    text, entities, words = _joined(row)
+    return Document(text, name, source, entities, words=words)
+
+
+def _joined(row: Row) -> tuple[str, tuple[Entity, ...], Words]:
     tokens, spans = row
-    starts = list(accumulate((len(token) + 1 for token in tokens), initial=0))[:-1]
-    ends = [start + len(token) for start, token in zip(starts, tokens, strict=True)]
+    starts = array("i", accumulate((len(token) + 1 for token in tokens), initial=0))[:-1]
+    ends = array("i", (start + len(token) for start, token in zip(starts, tokens, strict=True)))
     text = " ".join(tokens)
     found = ((starts[first], ends[last], label) for first, last, label in spans)
-    entities = tuple(Entity(start, end, label, text[start:end]) for start, end, label in found)
-    return Document(text, name, source, entities, words=Words.of(list(zip(starts, ends, strict=True))))
+    return text, tuple(Entity(start, end, label, text[start:end]) for start, end, label in found), Words(starts, ends)
 
 
-def _fields(value: dict[str, Any]) -> tuple[str, str] | None:
+def _fields(value: Mapping[str, Any]) -> tuple[str, str] | None:
     return next((pair for pair in _FIELDS if value.keys() >= set(pair)), None)
 
 
@@ -76,34 +78,31 @@ def _span(span: Any, count: int, place: str) -> tuple[int, int, str]:
     raise InputError(f"{place} has the span {str(span)[:80]}, which does not fit its {count} words.", _HINT)
 
 
-def _raised(error: Exception) -> None:
-    raise error
+def write(documents: Iterable[Document], stream: BinaryIO, options: Writing) -> None:
+    """One line a document, each written through at once; what is between words is not kept, nor are scores.
 
-
-def values(source: Source, problem: Problem = _raised) -> Iterator[tuple[str, Any]]:
-    """The rows of a source, parsed, with their places; a line that is no JSON goes to `problem`.
-
-    A gold set is read whole: it is held whole anyway.
+    An entity that covers part of a word has all of it, as in CoNLL. Raises OutputError for one that covers no word,
+    and for one without a label.
     """
-    with source.opened() as stream:
-        text = decoded(whole(stream, source.name, "utf-8"), source.name)
-    if text.lstrip().startswith("["):
-        yield from ((f"{source.name}[{number}]", row) for number, row in enumerate(_loaded(text, source.name)))
-        return
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        place = f"{source.name}:{number}"
-        try:
-            value = _loaded(line, place)
-        except InputError as error:
-            problem(error)
-        else:
-            yield place, value
+    json_values.write_lines((_line(document, options.words) for document in documents), stream)
 
 
-def _loaded(text: str, place: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise InputError(f"{place} is not JSON: {error}.", _HINT) from error
+def _line(document: Document, rule: WordRule) -> bytes:
+    words = words_of(document.text, rule) if document.words is None else document.words
+    ours = {
+        "id": document.id,
+        "source": document.source,
+        "tokenized_text": [document.text[start:end] for start, end in zip(words.starts, words.ends, strict=True)],
+        "ner": [_covered(entity, words, document) for entity in document.entities],
+    }
+    return json_values.line(beside(ours, document.meta, ("text", "entities")), document.id)
+
+
+def _covered(entity: Entity, words: Words, document: Document) -> tuple[int, int, str]:
+    first, stop = bisect_right(words.ends, entity.start), bisect_left(words.starts, entity.end)
+    if first >= stop or not entity.label:
+        why = "has no label" if first < stop else "covers no word"
+        raise OutputError(
+            f"Rows of words cannot hold the entities of {document.id}: {entity.text!r} {why}.", "Use --format jsonl"
+        )
+    return first, stop - 1, entity.label

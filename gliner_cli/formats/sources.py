@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import codecs
 import glob
-import gzip
 import io
 import os
-import shutil
+import select
 import sys
 import tempfile
-import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
@@ -18,10 +16,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gliner_cli.errors import GlinerError, InputError
+from gliner_cli.formats.compression import compression, uncompressed_name, unpacked
 from gliner_cli.formats.decoding import CHUNK, Chunks, chunks
 
 Problem = Callable[[GlinerError], None]
 STDIN = "-"
+_COPIED = 2 << 30  # bytes; of what is unpacked into a temporary file, for a bomb would fill the disk
 
 
 class Source:
@@ -45,8 +45,8 @@ class Source:
         """The bytes, uncompressed. Raises InputError where they cannot be read, at first or later."""
         with self._raw() as raw:
             content = chain([self._ahead], self._counted(raw))
-            zipped = self.path is not None and compressed(self.path.name)
-            yield _stream(_unzipped(content) if zipped else content)
+            how = compression(self.path.name) if self.path else None
+            yield _stream(unpacked(_stream(content), self.name, how) if how else content)
 
     def beginning(self) -> bytes:
         """The first bytes, white space left out, uncompressed; of standard input they will still be read."""
@@ -65,16 +65,19 @@ class Source:
     def file(self) -> Iterator[Path]:
         """The content as a file, for libraries that seek: the file itself, or a temporary copy of what comes.
 
-        Raises InputError where it cannot be read, like `opened`.
+        Raises InputError where it cannot be read, like `opened`, and where the copy would be larger than `_COPIED`.
         """
-        if self.path is not None and not compressed(self.path.name):
+        if self.path is not None and not compression(self.path.name):
             with self._raw():  # the same errors for what is not there
                 pass
             yield self.path
             return
         with tempfile.NamedTemporaryFile() as copy:
             with self.opened() as stream:
-                shutil.copyfileobj(stream, copy)
+                for chunk in chunks(stream):
+                    if copy.tell() + len(chunk) > _COPIED:
+                        raise _too_long(self.name)
+                    copy.write(chunk)
             copy.flush()
             yield Path(copy.name)
 
@@ -87,8 +90,6 @@ class Source:
                 self.position = 0
                 with self.path.open("rb") as file:
                     yield file
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise InputError(f"{self.name} is not a whole gzip file: {error}.", "Compress it again.") from error
         except OSError as error:
             raise _unreadable(self.name, error) from error
 
@@ -96,6 +97,11 @@ class Source:
         for chunk in chunks(raw):
             self.position += len(chunk)
             yield chunk
+        if self.size and self.position < self.size:
+            raise InputError(
+                f"{self.name} was cut while it was read: {self.position:,} of its {self.size:,} bytes were there.",
+                "What came before is done. Read it again when nobody writes it.",
+            )
 
 
 def _stdin() -> BinaryIO:
@@ -104,6 +110,14 @@ def _stdin() -> BinaryIO:
             "Standard input is closed.", "Name files, or pipe text in: cat FILE | gliner extract -l person"
         )
     return sys.stdin.buffer
+
+
+def stdin_ready() -> bool:
+    """Whether standard input has more at once, or has ended; True where nobody can tell."""
+    try:
+        return bool(select.select([sys.stdin], [], [], 0)[0])
+    except (OSError, ValueError):  # Windows knows sockets only; a file in memory has no descriptor
+        return True
 
 
 def _begun(content: bytes) -> bytes:
@@ -115,19 +129,16 @@ def _stream(content: Iterator[bytes]) -> io.BufferedReader:
     return io.BufferedReader(Chunks(content), CHUNK)
 
 
-def _unzipped(content: Iterator[bytes]) -> Iterator[bytes]:
-    with gzip.GzipFile(fileobj=_stream(content)) as stream:
-        yield from chunks(stream)
-
-
-def compressed(name: str) -> bool:
-    """Whether a file is compressed, by its name."""
-    return name.lower().endswith(".gz")
+def _too_long(name: str) -> InputError:
+    return InputError(
+        f"{name} holds more than {_COPIED >> 30} GB, and its format can only be read from a file.",
+        "Unpack it into a file, and name that.",
+    )
 
 
 def suffix(name: str) -> str:
     """A file name's suffix in lower case, that of a compression left out."""
-    return Path(name.lower().removesuffix(".gz")).suffix
+    return Path(uncompressed_name(name.lower())).suffix
 
 
 def sources(

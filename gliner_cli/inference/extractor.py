@@ -13,11 +13,12 @@ from gliner_cli.checkpoint.folder import Checkpoint
 from gliner_cli.checkpoint.folder import load as load_checkpoint
 from gliner_cli.errors import LabelError
 from gliner_cli.inference.counts import Counts
-from gliner_cli.inference.pipeline import Plan, extracted
-from gliner_cli.inference.prompt import PieceMaker, label_rows, room
+from gliner_cli.inference.pipeline import Plan, Witness, extracted
+from gliner_cli.inference.prompt import PieceMaker, WordPieces, label_rows, room
 from gliner_cli.inference.torch_backend import TorchBackend
 from gliner_cli.options import UNTUNED, Choice, Computing, Extraction
 from gliner_cli.text.labels import Labels, labels
+from gliner_cli.text.words import words
 from gliner_cli.types import Document, Entity
 
 _TOKEN_OVERLAP = 64
@@ -55,9 +56,20 @@ class Extractor:
         """
         return self.run(self.plan(labels(asked), replace(extraction or Extraction(), **options)), documents, counts)
 
-    def run(self, plan: Plan, documents: Iterable[Document], counts: Counts | None = None) -> Iterator[Document]:
+    def run(
+        self,
+        plan: Plan,
+        documents: Iterable[Document],
+        counts: Counts | None = None,
+        witness: Witness | None = None,
+    ) -> Iterator[Document]:
         """`extract` with what is the same for all documents done before."""
-        return extracted(documents, plan, self._maker, self.backend, self.checkpoint.network.head, counts)
+        return extracted(documents, plan, self._maker, self.backend, self.checkpoint.network.head, counts, witness)
+
+    def pieces(self, document: Document, options: Extraction) -> WordPieces:
+        """The document's words, and the pieces that the tokenizer makes of them."""
+        cut = document.words or words(document.text, options.words)
+        return WordPieces(self._maker, document.text, cut)
 
     def parts(self, asked: Labels, options: Extraction) -> int:
         """In how many prompts these labels are asked."""
@@ -65,7 +77,7 @@ class Extractor:
 
     def plan(self, asked: Labels, options: Extraction) -> Plan:
         """How these labels are asked, and how documents are cut for them."""
-        asked = asked.with_thresholds(self._threshold(name, options) for name in asked.names)
+        asked = asked.with_thresholds(self._threshold(name, options)[0] for name in asked.names)
         prompts = self._maker.prompts(asked, options.labels_at_once)
         config = self.checkpoint.config
         whole_words = _TOKEN_OVERLAP if config.head == "token" else max(2 * config.max_width, _LEAST_OVERLAP)
@@ -81,11 +93,17 @@ class Extractor:
             batch_pieces=self.computing.batch_tokens,
         )
 
-    def _threshold(self, label: str, options: Extraction) -> float:
-        """A label's threshold unless it brings its own: the user's, the one the checkpoint was tuned to, or 0.5."""
+    def origin(self, asked: Labels, label: str, options: Extraction) -> tuple[float, str]:
+        """The threshold a label has in a plan, and where it comes from: own, --threshold, tuned or default."""
+        own = asked.thresholds[asked.names.index(label)]
+        return self._threshold(label, options) if own is None else (own, "own")
+
+    def _threshold(self, label: str, options: Extraction) -> tuple[float, str]:
+        """A label's threshold unless it brings its own, and whose it is: the user's, the checkpoint's, or nobody's."""
         if options.threshold is not None:
-            return options.threshold
-        return self.checkpoint.config.thresholds.get(label, UNTUNED)
+            return options.threshold, "--threshold"
+        tuned = self.checkpoint.config.thresholds.get(label)
+        return (UNTUNED, "default") if tuned is None else (tuned, "tuned")
 
     def _label_vectors(self, asked: Labels) -> torch.Tensor:
         checkpoint = self.checkpoint

@@ -41,6 +41,15 @@ class Head(Protocol):
         """The candidates in logits, given the threshold of each label (C,)."""
 
 
+class Witness(Protocol):
+    """Sees what comes near to being an entity: candidates above `least`, in place of the labels' thresholds."""
+
+    least: float
+
+    def saw(self, window: Window, near: Spans, candidates: Spans) -> None:
+        """One row: its spans above `least`, and among them those that are candidates, owned by the window or not."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is asked, each label with its threshold, and how documents are cut for it."""
@@ -94,13 +103,17 @@ def extracted(
     backend: Backend,
     head: Head,
     counts: Counts | None = None,
+    witness: Witness | None = None,
 ) -> Iterator[Document]:
-    """The documents with the entities that were found, in their order; entities they came with are replaced."""
+    """The documents with the entities that were found, in their order; entities they came with are replaced.
+
+    A witness changes nothing.
+    """
     opened: deque[_Open] = deque()
     counts = counts or Counts()
     asked = _rows(documents, plan, maker, opened, counts)
     for flight in _flights(asked):
-        _compute(flight, plan, backend, head)
+        _compute(flight, plan, backend, head, witness)
         while opened and opened[0].complete:
             yield _with_entities(opened.popleft(), plan)
     yield from (_with_entities(left, plan) for left in opened)
@@ -141,7 +154,7 @@ def _flights(asked: Iterator[_Asked]) -> Iterator[list[_Asked]]:
         size = min(2 * size, _IN_FLIGHT)
 
 
-def _compute(flight: Sequence[_Asked], plan: Plan, backend: Backend, head: Head) -> None:
+def _compute(flight: Sequence[_Asked], plan: Plan, backend: Backend, head: Head, witness: Witness | None) -> None:
     """Run the rows of a flight and leave what they propose with their documents."""
     rows = [Row(place, asked.prompt, asked.encoded) for place, asked in enumerate(flight)]
     thresholds, offsets = plan.thresholds, plan.label_offsets
@@ -149,13 +162,20 @@ def _compute(flight: Sequence[_Asked], plan: Plan, backend: Backend, head: Head)
         logits = backend.logits(padded([row.encoded for row in batch], plan.label_vectors))
         which = batch[0].prompt
         candidates = head.propose(logits, thresholds[which].to(logits.device))
-        _deal(candidates, [flight[row.place] for row in batch], offsets[which])
+        of_batch = [flight[row.place] for row in batch]
+        dealt = list(_dealt(candidates, of_batch, offsets[which]))
+        for one, spans in dealt:
+            one.of.spans.append(spans[one.window.owns(spans.starts, spans.stops)])
+        if witness:
+            near = head.propose(logits, torch.full_like(thresholds[which], witness.least).to(logits.device))
+            for (one, spans), (_, wider) in zip(dealt, _dealt(near, of_batch, offsets[which]), strict=True):
+                witness.saw(one.window, wider, spans)
     for asked in flight:
         asked.of.complete |= asked.last
 
 
-def _deal(candidates: Candidates, asked: Sequence[_Asked], first_label: int) -> None:
-    """Each row's candidates, as spans of its document, to that document."""
+def _dealt(candidates: Candidates, asked: Sequence[_Asked], first_label: int) -> Iterator[tuple[_Asked, Spans]]:
+    """Each row with its candidates, as spans of its document."""
     order = torch.argsort(candidates.row, stable=True)
     row, start, stop, label, score = (
         values[order].cpu().numpy()
@@ -165,8 +185,7 @@ def _deal(candidates: Candidates, asked: Sequence[_Asked], first_label: int) -> 
     for number, one in enumerate(asked):
         own = slice(edges[number], edges[number + 1])
         first = one.window.first
-        spans = Spans(start[own] + first, stop[own] + first, label[own] + first_label, score[own])
-        one.of.spans.append(spans[one.window.owns(spans.starts, spans.stops)])
+        yield one, Spans(start[own] + first, stop[own] + first, label[own] + first_label, score[own])
 
 
 def _with_entities(done: _Open, plan: Plan) -> Document:

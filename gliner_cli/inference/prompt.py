@@ -91,6 +91,16 @@ class WordPieces:
         read = ends - 1 if self._maker.last_piece else begins
         return ids, np.where(ends > begins, read, -1)
 
+    @property
+    def words(self) -> Words:
+        """Where the words are."""
+        return self._words
+
+    def unknown(self) -> tuple[int, int]:
+        """How many pieces all words have, and how many of these are the one for what the tokenizer does not know."""
+        ids, _ = self.cut(0, len(self._words))
+        return len(ids), int(np.isin(ids, self._maker.unknown).sum())
+
     def text(self, first: int, stop: int) -> str:
         """The document's text from word `first` to word `stop`."""
         return self._text[self._words.starts[first] : self._words.ends[stop - 1]] if stop > first else ""
@@ -119,6 +129,7 @@ class PieceMaker:
         self._tokenizer = checkpoint.tokenizer
         self._before, self._behind = _template(checkpoint.tokenizer)
         self._reserved = np.array(sorted(_added(checkpoint.tokenizer)), np.int64)
+        self.unknown = np.array(sorted(_unknown(checkpoint.tokenizer)), np.int64)
         separator = checkpoint.tokenizer.token_to_id(self.config.sep_token)
         self._separators = self._ids(self.config.sep_token) if separator is None else [separator]
         self._asking = lru_cache(_LABELS_KEPT)(self._marked)
@@ -203,8 +214,14 @@ def _template(tokenizer: Tokenizer) -> tuple[NDArray[np.int64], NDArray[np.int64
 
 def _added(tokenizer: Tokenizer) -> list[int]:
     """The numbers of all special and added tokens, but not of the piece for what is unknown: text may be that."""
-    unknown = {"[UNK]", "<unk>", "<|unk|>", getattr(tokenizer.model, "unk_token", None)}
-    return [number for number, token in tokenizer.get_added_tokens_decoder().items() if token.content not in unknown]
+    unknown = _unknown(tokenizer)
+    return [number for number in tokenizer.get_added_tokens_decoder() if number not in unknown]
+
+
+def _unknown(tokenizer: Tokenizer) -> set[int]:
+    """The numbers of the pieces that stand for what is unknown: mostly one."""
+    names = ["[UNK]", "<unk>", "<|unk|>", getattr(tokenizer.model, "unk_token", None)]
+    return {number for name in names if name and (number := tokenizer.token_to_id(name)) is not None}
 
 
 def _joined(parts: list[list[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

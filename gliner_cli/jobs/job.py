@@ -57,4 +57,6 @@ def journal(output: Path | None, settings: Mapping[str, Any], resume: bool) -> J
             f"{output} has a job that was broken off.",
             f"Go on with it: the same command and --resume. Begin again: rm {kept.path}",
         )
+    if not resume:
+        kept.forget()  # of a job that got nowhere: it does not bind this one
     return kept

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from gliner_cli.errors import GlinerError, InputError
+from gliner_cli.formats.jsonl import line
 from gliner_cli.formats.sources import Problem
 from gliner_cli.inference.counts import Counts
 from gliner_cli.jobs.chunks import Chunk
@@ -70,7 +71,8 @@ class Run:
 
 
 def _deadly(document: Document) -> InputError:
-    return InputError(
+    error = InputError(
         f"{document.id} ended the process that computed it, twice; it is left out.",
         "Look at its text; try it alone with --window words=100",
     )
+    return error.about(line(document), ".jsonl")

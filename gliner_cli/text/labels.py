@@ -6,6 +6,7 @@ prompts or tensors.
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -84,7 +85,7 @@ def from_file(path: Path) -> Labels:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise LabelError(
-            f"The labels file {path} cannot be read: {error}.", "Give a UTF-8 text or JSON file."
+            f"The labels file {path} cannot be read: {error}.", f"{_beside(path)}Give a UTF-8 text or JSON file."
         ) from error
     if text.lstrip().startswith(("[", "{")):
         return _from_json(path, text)
@@ -103,6 +104,16 @@ def abbreviations(asked: Labels) -> list[str]:
     Measured for gliner_large-v2.1 on CoNLL-2003 by a public study: F1 17.9 with PER/ORG/LOC/MISC, 66.2 with words.
     """
     return [name for name in asked.asked if re.fullmatch(r"[A-Z]{2,5}([-_][A-Z]+)*", name)]
+
+
+def _beside(path: Path) -> str:
+    """`Did you mean …? ` where the folder has a file of nearly this name."""
+    try:
+        names = {entry.name.lower(): entry for entry in path.parent.iterdir() if entry.is_file()}
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name.lower(), names, n=1)
+    return f"Did you mean {names[near[0]]}? " if near and names[near[0]] != path else ""
 
 
 _Row = tuple[str, str | None, float | None]

@@ -48,12 +48,42 @@ def settled(spans: Spans, nested: bool = False, multi_label: bool = False) -> Sp
     Flat: no two kept spans share a word. `nested`: a span may lie inside another, but not cross its edge. The same
     words may carry two labels only with `multi_label`.
     """
-    order = np.lexsort((spans.labels, spans.stops, spans.starts, -spans.scores))
-    ranked = spans[order]
-    words = int(spans.stops.max(initial=0))
-    accepted = np.fromiter(_accepted(ranked, _Nested(words) if nested else _Flat(words), multi_label), np.bool_)
-    ranked = ranked[accepted]
+    ranked = spans[_ranks(spans)]
+    ranked = ranked[np.fromiter(_accepted(ranked, _places(spans, nested), multi_label), np.bool_)]
     return ranked[np.argsort(ranked.starts, kind="stable")]
+
+
+def rivals(spans: Spans, nested: bool = False, multi_label: bool = False) -> list[int | None]:
+    """For each span, why `settled` drops it: the number of the best kept span it gives way to; None where it is kept.
+
+    Asks the same judges as `settled`, the conflict of two spans by a judge who has seen nothing but the one.
+    """
+    order = _ranks(spans)
+    ranked = spans[order]
+    accepted = list(_accepted(ranked, _places(spans, nested), multi_label))
+    found: list[int | None] = [None] * len(spans)
+    kept: list[tuple[int, tuple[int, int]]] = []
+    places = zip(ranked.starts.tolist(), ranked.stops.tolist(), strict=True)
+    for number, place, stays in zip(order.tolist(), places, accepted, strict=True):
+        if stays:
+            kept.append((number, place))
+        else:
+            found[number] = next(other for other, taken in kept if _gives_way(place, taken, _places(spans, nested)))
+    return found
+
+
+def _gives_way(place: tuple[int, int], taken: tuple[int, int], alone: _Flat | _Nested) -> bool:
+    alone.remember(*taken)
+    return place == taken or alone.conflict(*place)
+
+
+def _ranks(spans: Spans) -> NDArray[np.int64]:
+    return np.lexsort((spans.labels, spans.stops, spans.starts, -spans.scores))
+
+
+def _places(spans: Spans, nested: bool) -> _Flat | _Nested:
+    words = int(spans.stops.max(initial=0))
+    return _Nested(words) if nested else _Flat(words)
 
 
 def _accepted(ranked: Spans, kept: _Flat | _Nested, multi_label: bool) -> Iterator[bool]:

@@ -12,14 +12,13 @@ from typing import Any
 
 import torch
 
+from gliner_cli import formats
 from gliner_cli.checkpoint.cache import backbone_folder, located, starter
 from gliner_cli.checkpoint.files import CONFIG_FILE
 from gliner_cli.checkpoint.folder import Checkpoint, load
 from gliner_cli.checkpoint.fresh import fresh
 from gliner_cli.errors import TrainingError
-from gliner_cli.evaluation.suites import gold_documents
-from gliner_cli.formats import READABLE
-from gliner_cli.formats.sources import Problem, sources
+from gliner_cli.formats.sources import Problem
 from gliner_cli.inference.torch_backend import device
 from gliner_cli.options import Choice, Finetuning, Learning, Reading, Teaching
 from gliner_cli.training.finetune import RUN_FOLDER, Materials, Run
@@ -56,8 +55,7 @@ class Order:
         return Run(self.beginning(), materials, self.teaching, self.learning, self.finetuning, where)
 
     def _read(self, names: Sequence[str], problem: Problem) -> list[Document]:
-        found = sources(names, READABLE, problem)
-        return [one for source in found for one in gold_documents(source, self.reading, problem)]
+        return list(formats.read(names, self.reading, problem))
 
     def beginning(self) -> Checkpoint:
         """The checkpoint that the run begins with: a trained one, or a bare encoder with new heads."""

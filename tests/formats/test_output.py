@@ -1,5 +1,7 @@
+import bz2
 import gzip
 import io
+import lzma
 import os
 import stat
 import sys
@@ -181,10 +183,25 @@ def test_the_output_format(output, asked, name):
     assert formats.output_format(writing) is formats.FORMATS[name]
 
 
-@pytest.mark.parametrize(
-    ("output", "asked"), [("a.txt", Writing()), ("a.xyz", Writing()), (None, "text"), (None, "xml")]
-)
+@pytest.mark.parametrize(("output", "asked"), [("a.pdf", "auto"), ("a.xyz", "auto"), (None, "pdf"), (None, "xml")])
 def test_a_format_that_cannot_be_written(output, asked):
     with pytest.raises(OutputError, match=r"that can be written; known are .*conll.*jsonl") as caught:
         formats.output_format(Writing(Path(output) if output else None, asked))
     assert "--format" in caught.value.hint
+
+
+@pytest.mark.parametrize(("ending", "unpack"), [("gz", gzip.open), ("bz2", bz2.open), ("xz", lzma.open), ("zst", None)])
+def test_archives_of_all_kinds(ending, unpack, tmp_path):
+    if unpack is None:
+        name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+        unpack = pytest.importorskip(name).open
+    for name in ("a", "b"):
+        formats.write([Document("x", "x")], Writing(tmp_path / f"{name}.jsonl.{ending}"))
+    with unpack(tmp_path / f"a.jsonl.{ending}") as stream:
+        assert stream.read() == b'{"id":"x","source":null,"text":"x","entities":[]}\n'
+    assert (tmp_path / f"a.jsonl.{ending}").read_bytes() == (tmp_path / f"b.jsonl.{ending}").read_bytes()
+
+
+def test_texts_alone_are_written_a_blank_line_between_them(tmp_path):
+    formats.write([Document("a\nb", "1"), Document("", "2"), Document("\ud800", "3")], Writing(tmp_path / "a.txt"))
+    assert (tmp_path / "a.txt").read_bytes() == "a\nb\n\n\n\n\ufffd\n".encode()

@@ -1,5 +1,7 @@
+import bz2
 import gzip
 import itertools
+import lzma
 import os
 import subprocess
 import sys
@@ -8,6 +10,8 @@ import pytest
 
 from gliner_cli import formats
 from gliner_cli.errors import InputError
+from gliner_cli.formats import decoding
+from gliner_cli.formats.compression import compression
 from gliner_cli.formats.sources import Source, sources
 from gliner_cli.options import Reading
 from tests.formats.reading import read, stdin
@@ -147,7 +151,7 @@ def test_one_source_can_be_read_by_itself(tmp_path):
 
 
 def test_a_format_that_is_none_ends_the_run_before_anything_is_read():
-    with pytest.raises(InputError, match="'xml' is no format that can be read; known are conll, jsonl, text"):
+    with pytest.raises(InputError, match=r"'xml' is no format that can be read; known are .*conll.*jsonl.*text"):
         formats.read(["never looked at"], Reading(input_format="xml"), pytest.fail)
 
 
@@ -162,3 +166,98 @@ def test_an_unknown_suffix_names_the_known_ones_and_the_option(tmp_path):
 def test_formats_load_nothing_heavy():
     code = "import sys, gliner_cli.formats; print({'torch', 'numpy', 'transformers'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+def zstd(content):
+    module = pytest.importorskip("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+    return module.compress(content)
+
+
+PACKED = [(".gz", "gzip", gzip.compress), (".bz2", "bzip2", bz2.compress), (".xz", "xz", lzma.compress), (".zst", "zstd", zstd)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("ending", "name", "pack"), PACKED)
+def test_compressed_files_are_read_as_what_is_in_them(ending, name, pack, tmp_path):
+    path = tmp_path / f"a.jsonl{ending.upper()}"
+    path.write_bytes(pack(b'{"text": "a"}\n') + pack(b'{"text": "b"}\n'))  # two archives in one file are one
+    found, problems = read(path)
+    assert [document.text for document in found] == ["a", "b"]
+    assert not problems
+    with Source("a", path).file() as copy:
+        assert copy.read_bytes().count(b"text") == 2
+
+
+@pytest.mark.parametrize(("ending", "name", "pack"), PACKED)
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:-7], lambda content: b"plain text", lambda content: content[:3]]
+)
+def test_a_broken_archive_is_said(damage, ending, name, pack, tmp_path):
+    path = tmp_path / f"a.txt{ending}"
+    path.write_bytes(damage(pack(os.urandom(1000))))
+    found, problems = read(path)
+    assert not found
+    assert problems[0].message.startswith(f"{path} is not a whole {name} file")
+
+
+def test_names_are_those_of_what_is_in_an_archive():
+    assert [Source(name).suffix for name in ("a.TXT.GZ", "a.csv.xz", "a.zst", "a.b.bz2", "a.gz.txt")] == [
+        ".txt", ".csv", "", ".b", ".txt",
+    ]  # fmt: skip
+    assert compression("a.txt") is None
+
+
+@pytest.mark.parametrize(
+    ("per", "said"), [("file", "is one document of more than 64 MB"), ("line", ":1 is a line of more than 64 MB")]
+)
+def test_a_gigabyte_of_zeros_ends_at_once(per, said, tmp_path):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(gzip.compress(bytes(16 << 20), 1) * 64)  # a gigabyte
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found, (problem,) = read(path, per=per)
+    assert not found
+    assert said in problem.message
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 << 10
+
+
+@pytest.mark.parametrize("per", ["file", "line", "paragraph"])
+def test_what_is_too_long_is_said(per, tmp_path, monkeypatch):
+    monkeypatch.setattr(decoding, "LONGEST", 100)
+    monkeypatch.setattr("gliner_cli.formats.plain.LONGEST", 100)
+    monkeypatch.setattr(decoding.whole, "__defaults__", (100,))
+    (tmp_path / "a.txt").write_bytes(b"ok\n\n" + b"word\n" * 30 + b"x" * 101)
+    found, problems = read(tmp_path / "a.txt", per=per)
+    assert [document.text for document in found][:1] == ([] if per == "file" else ["ok"])
+    assert len(problems) == 1
+    (tmp_path / "a.txt").write_bytes(b"x" * 100)
+    assert read(tmp_path / "a.txt", per=per)[1] == []
+
+
+def test_what_has_to_be_unpacked_first_has_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["gliner_cli.formats.sources"], "_COPIED", 1000)
+    (tmp_path / "a.pdf.gz").write_bytes(gzip.compress(bytes(1001)))
+    with pytest.raises(InputError, match="can only be read from a file"), Source("a", tmp_path / "a.pdf.gz").file():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("latin-1", "Der Bürgermeister von Köln, Jürgen Groß, besuchte die Universität Zürich.\n"),
+        ("cp1252", "Jean-François a payé 20 € à l’hôtel « Étoile » près de Nîmes, où il était né.\n"),
+        ("utf-16", "日本 Ada\n"),
+        ("utf-16-le", "Ada Lovelace was born in London in 1815 and worked with Charles Babbage.\n"),
+        ("shift_jis", "東京都の小池百合子知事は、横浜市で開かれた会議に出席した。\n"),
+        ("cp1251", "Президент России Владимир Путин прибыл в Москву из Санкт-Петербурга.\n"),
+        ("utf-8", "žluťoučký kůň 東京\n"),
+        ("utf-8-sig", "žluťoučký kůň\n"),
+        ("ascii", "plain\n"),
+        ("ascii", ""),
+    ],
+)
+@pytest.mark.parametrize("times", [1, 5000])
+def test_an_encoding_is_told_by_the_bytes(encoding, text, times, tmp_path):
+    (tmp_path / "a.txt").write_bytes((text * times).encode(encoding))
+    ((document,), problems) = read(tmp_path / "a.txt", encoding="auto")
+    assert not problems
+    assert document.text == text * times

@@ -1,0 +1,122 @@
+import json
+
+import pytest
+
+from gliner_cli import formats
+from gliner_cli.errors import OutputError
+from gliner_cli.options import Writing
+from gliner_cli.types import Document, Entity
+from tests.formats.reading import read
+
+pytest.importorskip("pyarrow")
+
+GIVEN = [
+    Document(
+        "Ada in Rom 😀", "1", "s", (Entity(0, 3, "person", "Ada", 0.5), Entity(0, 6, "x", "Ada in")), {"n": 1, "t": "a"}
+    ),
+    Document("", "2", "s", (), {"n": 2, "t": None}),
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    found = pytest.importorskip("datasets")
+    found.disable_progress_bars()
+    return found
+
+
+def write(documents, folder):
+    formats.write(documents, Writing(folder, "datasets"))
+
+
+def test_round_trip(folder):
+    write(GIVEN, folder)
+    found, problems = read(folder, input_format="datasets")
+    assert (found, problems) == (GIVEN, [])
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["out"]
+
+
+def test_the_library_reads_what_we_write(folder, library):
+    write(GIVEN, folder)
+    found = library.load_from_disk(str(folder))
+    assert found["text"][:] == [document.text for document in GIVEN]
+    assert found[0]["entities"][0] == {"start": 0, "end": 3, "text": "Ada", "label": "person", "score": 0.5}
+
+
+def test_we_read_what_the_library_writes(folder, library):
+    plain = library.Dataset.from_dict({"body": ["a", "b", "c"], "id": [7, 8, 9]}).filter(lambda row: row["id"] != 8)
+    library.DatasetDict({"train": plain, "test": plain.select([1])}).save_to_disk(str(folder))
+    found, problems = read(folder, input_format="datasets", text_field="body")
+    assert not problems
+    assert [(document.text, document.id) for document in found] == [("a", "7"), ("c", "9"), ("c", "9")]
+
+
+def test_words_with_class_labels(folder, library):
+    features = library.Features(
+        {
+            "tokens": library.Sequence(library.Value("string")),
+            "ner_tags": library.Sequence(library.ClassLabel(names=["O", "B-PER", "I-PER"])),
+        }
+    )
+    rows = {"tokens": [["Ada", "Byron", "wrote"], ["a"], ["b"]], "ner_tags": [[1, 2, 0], [0, 0], [0]]}
+    library.Dataset.from_dict(rows, features=features).save_to_disk(str(folder))
+    (first, second), (problem,) = read(folder, input_format="datasets")
+    assert (first.text, first.entities) == ("Ada Byron wrote", (Entity(0, 9, "PER", "Ada Byron"),))
+    assert len(first.words) == 3
+    assert second.text == "b"
+    assert ":2 has not as many tags as words" in problem.message
+
+
+def test_what_is_no_such_folder_is_said(folder, tmp_path):
+    folder.mkdir()
+    assert "state.json cannot be read" in read(folder, input_format="datasets")[1][0].message
+    (tmp_path / "a.txt").write_text("a")
+    assert "is no folder" in read(tmp_path / "a.txt", input_format="datasets")[1][0].message
+
+
+@pytest.mark.parametrize("name", ["../secret.arrow", "/etc/passwd", "..", "", 7, None])
+def test_a_folder_cannot_lead_out_of_itself(name, folder):
+    write(GIVEN, folder)
+    (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": name}]}))
+    found, (problem,) = read(folder, input_format="datasets")
+    assert not found
+    assert "is no file or folder in it" in problem.message
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", "[" * 5000])
+def test_a_broken_description_is_said(content, folder):
+    write(GIVEN, folder)
+    (folder / "state.json").write_text(content)
+    assert len(read(folder, input_format="datasets")[1]) == 1
+
+
+def test_a_cut_file_is_said(folder):
+    write(GIVEN, folder)
+    (path,) = folder.glob("*.arrow")
+    path.write_bytes(path.read_bytes()[:200])
+    assert "is not a whole Arrow file" in read(folder, input_format="datasets")[1][0].message
+
+
+def test_what_is_there_is_not_overwritten(folder):
+    folder.mkdir()
+    (folder / "mine").write_text("mine")
+    with pytest.raises(OutputError, match="is there already"):
+        write(GIVEN, folder)
+    assert (folder / "mine").read_text() == "mine"
+
+
+def test_an_unfinished_folder_has_not_its_name(folder):
+    def failing():
+        yield GIVEN[0]
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write(failing(), folder)
+    assert not folder.exists()
+    write(GIVEN, folder)
+    assert read(folder, input_format="datasets")[0] == GIVEN
