@@ -27,7 +27,9 @@ class Compression:
     name: str
     reading: Opener
     writing: Opener
-    errors: Callable[[], tuple[type[Exception], ...]] = lambda: (EOFError, OSError, zlib.error, lzma.LZMAError)
+    errors: Callable[[], tuple[type[Exception], ...]] = lambda: (
+        EOFError, OSError, MemoryError, zlib.error, lzma.LZMAError  # the third: a dictionary of gigabytes, in some bytes
+    )  # fmt: skip
 
 
 def _zstd() -> Any:

@@ -177,6 +177,8 @@ def _recoded(stream: io.BufferedReader, name: str, encoding: str) -> Iterator[by
             text = decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:  # its object begins with what the decoder had kept from the last chunk
             raise _wrong_byte(name, encoding, error, read - len(error.object)) from error
+        except UnicodeError as error:  # of codecs that do not say where: idna, punycode
+            raise InputError(f"{name} is not {encoding}: {error}.", _HINT) from error
         yield text.encode("utf-8", "surrogatepass")
 
 

@@ -6,6 +6,7 @@ headers and footers, notes, comments, text boxes and deleted text. The title of 
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ def read(source: Source, options: Reading, problem: Problem) -> Iterator[Documen
         TypeError,
         NotImplementedError,
     )
-    broken += (RuntimeError, RecursionError, zipfile.BadZipFile, zlib.error, EOFError)
+    broken += (RuntimeError, RecursionError, OSError, MemoryError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
     with source.file() as path:
         try:
             _check_size(path, source.name)

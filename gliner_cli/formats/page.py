@@ -189,8 +189,13 @@ def _plural(name: str, number: int) -> str:
 # --- What comes with the page --------------------------------------------------------------------------------------
 
 
+def house() -> str:
+    """The part of the style sheet that all our pages share: paper, ink, letters, light and dark."""
+    return _packaged("house.css")
+
+
 def _style() -> str:
-    return _packaged("house.css") + _packaged("page.css")
+    return house() + _packaged("page.css")
 
 
 @cache

@@ -191,7 +191,10 @@ def _in_folder(folder: Path, suffixes: Collection[str], problem: Problem) -> Ite
             f"{folder} holds no file to read; looked for {', '.join(sorted(suffixes))}.", "Name the files."
         )
     for path in files:
-        yield Source(str(path), path)
+        if os.path.exists(path) and not os.path.isfile(path):  # it may have no end, or no beginning
+            problem(InputError(f"{path} is a pipe or a device; it is left out.", "Name it, to read it all the same."))
+        else:
+            yield Source(str(path), path)
 
 
 def _visible(folder: Path, problem: Problem) -> Iterator[Path]:

@@ -57,6 +57,7 @@ def read(source: Source, options: Reading, problem: Problem) -> Iterator[Documen
         OverflowError,
         MemoryError,
         RuntimeError,
+        zlib.error,
     )
     try:
         box = spacy.tokens.DocBin().from_bytes(content)

@@ -11,6 +11,7 @@ import math
 import os
 import shutil
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from urllib.parse import quote
 
 from gliner_cli.errors import InputError, OutputError
 from gliner_cli.formats.compression import compression
+from gliner_cli.formats.decoding import LONGEST
 from gliner_cli.formats.json_rows import Row, documents
 from gliner_cli.formats.output import partial
 from gliner_cli.formats.sources import Problem, Source
@@ -29,7 +31,8 @@ from gliner_cli.types import Document
 SUFFIXES = (".sqlite", ".sqlite3", ".db")
 BEGINNING = b"SQLite format 3"
 
-_FAILURES = (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError)  # the last two: NUL and surrogates in a query
+# The last three: NUL and surrogates in a query, and values that a function made too large.
+_FAILURES = (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, MemoryError)
 _TABLES = r"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY name"
 _TYPES = {"start": "INTEGER", "end": "INTEGER", "score": "REAL"}  # all others of ours are text
 _AT_ONCE = 1000  # rows in a transaction of the database that is not whole yet
@@ -57,6 +60,8 @@ def _read_only(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise _unreadable(str(path), error) from error
     connection.text_factory = _text
+    if sys.version_info >= (3, 11):  # a generated column can be a gigabyte in a file of some kilobytes
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
     return connection
 
 

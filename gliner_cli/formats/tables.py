@@ -142,8 +142,9 @@ class _Rows:
         self._source, self._wrong = source, list[InputError]()
         text = self._text(parts)
         first = next(text, "")
-        self.delimiter = next((one for one in delimiters if text_field in _split(first, one)), delimiters[0])
-        self._reader = csv.reader(chain([first], text), delimiter=self.delimiter, strict=True)
+        likely = max(delimiters, key=lambda one: len(_split(first, one)))  # only for telling which columns are there
+        delimiter = next((one for one in delimiters if text_field in _split(first, one)), likely)
+        self._reader = csv.reader(chain([first], text), delimiter=delimiter, strict=True)
 
     def _text(self, parts: Iterator[Part]) -> Iterator[str]:
         for part in parts:
@@ -208,9 +209,8 @@ def _fields(found: _Rows, names: list[str], source: str, problem: Problem) -> It
         if len(cells) == len(names):
             yield dict(zip(names, cells, strict=True)), place
         else:
-            problem(
-                InputError(f"{place} has {len(cells)} cells; {len(names)} were expected, as in the header.", _QUOTES)
-            )
+            what = f"{place} has {len(cells)} cells; {len(names)} were expected, as in the header."
+            problem(InputError(what, _QUOTES).about(_line(cells, ",", harmless=False), ".csv"))
 
 
 def _write(documents: Iterable[Document], stream: BinaryIO, options: Writing, delimiter: str) -> None:

@@ -40,7 +40,7 @@ _NEVER_DEEP = frozenset((
     "source", "tbody", "td", "tfoot", "th", "thead", "tr", "track", "wbr"))
 # fmt: on
 _CELLS, _KEPT = ("td", "th"), ("pre", "textarea", "listing")
-_TAG = re.compile(r"<(/?)([a-z][a-z0-9-]*)[^>]*?(/?)>", re.IGNORECASE)
+_TAG = re.compile(r"<(/?)([a-z][a-z0-9-]*)(?:[^<>]*?(/?)>)?", re.IGNORECASE)  # no further than the next: it is read once
 
 
 def read(source: Source, options: Reading, problem: Problem) -> Iterator[Document]:

@@ -14,7 +14,9 @@ from contextlib import contextmanager
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
            "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--remote-debugging-pipe"]  # fmt: skip
-LAUNCH = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+LAUNCH = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
 PATIENCE = 120  # seconds, for a machine that does other things
 
 
@@ -42,13 +44,17 @@ class Page:
 
     def open(self, path, size=(1200, 900), scheme="light", touch=False):
         """Show a file. Gives the seconds until it is painted, by the page's own clock."""
-        self.call("Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=1, mobile=touch)
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=1, mobile=touch
+        )
         self.call("Emulation.setEmulatedMedia", media="", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.events.clear()
         self.call("Page.navigate", url=path.as_uri())
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._message())
-        return self.js("new Promise(done => requestAnimationFrame(() => setTimeout(() => done(performance.now() / 1000))))")
+        return self.js(
+            "new Promise(done => requestAnimationFrame(() => setTimeout(() => done(performance.now() / 1000))))"
+        )
 
     def js(self, expression):
         """What an expression of JavaScript gives."""
@@ -79,16 +85,28 @@ class Page:
         """Until the next two frames are drawn."""
         self.js("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))")
 
+    def another(self):
+        """A second page of the same browser; only one of them may be used from then on."""
+        return Page(self._to, self._from)
+
     def busy(self):
-        """Seconds of processor time that the page's thread has used since it was begun."""
+        """Seconds of processor time that all threads of the page have used since it was begun."""
         metrics = self.call("Performance.getMetrics")["metrics"]
-        return next(one["value"] for one in metrics if one["name"] == "TaskDuration")
+        return next(one["value"] for one in metrics if one["name"] == "ProcessTime")
 
     def said(self):
         """What the browser complained about, and every address that was asked for, since the page was opened."""
         entries = [event["params"]["entry"]["text"] for event in self.events if event.get("method") == "Log.entryAdded"]
-        thrown = [str(event) for event in self.events if event.get("method") in ("Runtime.exceptionThrown", "Page.javascriptDialogOpening")]
-        asked = [event["params"]["request"]["url"] for event in self.events if event.get("method") == "Network.requestWillBeSent"]
+        thrown = [
+            str(event)
+            for event in self.events
+            if event.get("method") in ("Runtime.exceptionThrown", "Page.javascriptDialogOpening")
+        ]
+        asked = [
+            event["params"]["request"]["url"]
+            for event in self.events
+            if event.get("method") == "Network.requestWillBeSent"
+        ]
         return entries + thrown, asked
 
     def _message(self):

@@ -150,6 +150,12 @@ def test_standard_output_gets_the_bytes(capfdbinary):
     assert capfdbinary.readouterr().out == b"\xffbytes"
 
 
+def test_texts_alone_are_not_what_a_suffix_asks_for(tmp_path):
+    with pytest.raises(OutputError, match="without what was found"):
+        formats.output_format(Writing(tmp_path / "a.txt"))
+    assert formats.output_format(Writing(tmp_path / "a.txt", redact=True)).name == "text"
+
+
 @pytest.mark.parametrize("name", [form.name for form in formats.FORMATS.values() if form.write])
 def test_every_document_is_written_through_at_once(name):
     class Flushed(io.BytesIO):
@@ -203,5 +209,6 @@ def test_archives_of_all_kinds(ending, unpack, tmp_path):
 
 
 def test_texts_alone_are_written_a_blank_line_between_them(tmp_path):
-    formats.write([Document("a\nb", "1"), Document("", "2"), Document("\ud800", "3")], Writing(tmp_path / "a.txt"))
+    writing = Writing(tmp_path / "a.txt", "text")
+    formats.write([Document("a\nb", "1"), Document("", "2"), Document("\ud800", "3")], writing)
     assert (tmp_path / "a.txt").read_bytes() == "a\nb\n\n\n\n\ufffd\n".encode()

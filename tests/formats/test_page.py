@@ -120,7 +120,9 @@ def test_nested_entities_lie_in_one_another_and_the_inner_names_all_labels():
 
 def test_crossing_entities_are_cut_and_named_once():
     content = written([document("ABCD", (0, 3, "x"), (1, 4, "y"))])
-    shape = re.sub(r"<mark[^>]*?(?: data-n=\"(.)\")?(?: data-t=\"(.*?)\")?>", r"[\1\2:", content.split('dir="auto">')[1])
+    shape = re.sub(
+        r"<mark[^>]*?(?: data-n=\"(.)\")?(?: data-t=\"(.*?)\")?>", r"[\1\2:", content.split('dir="auto">')[1]
+    )
     assert shape.startswith("[x:A[:BC</mark></mark>[yBCD:D</mark></div>")
     assert frequent(content) == [("ABC", "x", 1), ("BCD", "y", 1)]
 
@@ -205,12 +207,18 @@ def test_counts_and_the_most_frequent():
     content = written([first, second])
     assert legend(content) == {"person": 4, "city": 1}
     assert frequent(content) == [("Ada", "person", 3), ("Rome", "city", 1), ("Rome", "person", 1)]
-    assert re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", content) == [("documents", "2"), ("entities", "5"), ("labels", "2")]
+    assert re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", content) == [
+        ("documents", "2"),
+        ("entities", "5"),
+        ("labels", "2"),
+    ]
 
 
 def test_memory_is_bounded_and_what_is_frequent_stays(monkeypatch):
     monkeypatch.setattr(page, "_COUNTED", 100)
-    rare = (document(f"Ada and n{number}", (0, 3, "person"), (8, 9 + len(str(number)), "name")) for number in range(1000))
+    rare = (
+        document(f"Ada and n{number}", (0, 3, "person"), (8, 9 + len(str(number)), "name")) for number in range(1000)
+    )
     content = written(rare)
     assert frequent(content)[0] == ("Ada", "person", 1000)
     assert legend(content) == {"person": 1000, "name": 1000}
@@ -223,10 +231,15 @@ def test_scores_can_be_filtered_only_where_there_are_any():
 
 
 def test_names_and_fields():
-    content = written([document("a", id="notes/1", source="notes", meta={"n": [1, None], "s": "x"}), document("b", source="-")])
+    content = written(
+        [document("a", id="notes/1", source="notes", meta={"n": [1, None], "s": "x"}), document("b", source="-")]
+    )
     assert '<a href="#d1">1</a> <bdi>notes/1</bdi> </h2>' in content
-    assert '<bdi>Document 2</bdi> <small>-</small>' in content
-    assert "<summary>2 fields</summary><dl><div><dt>n</dt><dd>[1, null]</dd></div><div><dt>s</dt><dd>x</dd></div></dl>" in content
+    assert "<bdi>Document 2</bdi> <small>-</small>" in content
+    assert (
+        "<summary>2 fields</summary><dl><div><dt>n</dt><dd>[1, null]</dd></div><div><dt>s</dt><dd>x</dd></div></dl>"
+        in content
+    )
 
 
 def test_a_page_of_nothing():

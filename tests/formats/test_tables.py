@@ -149,8 +149,9 @@ def test_nothing_in_it(content, read_table):
     assert read_table(content) == ([], [])
 
 
-def test_a_missing_column_is_said_once_with_those_that_are_there(tmp_path):
-    (tmp_path / "a.csv").write_text("id,body\n1,a\n2,b\n")
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_missing_column_is_said_once_with_those_that_are_there(delimiter, tmp_path):
+    (tmp_path / "a.csv").write_text("id,body\n1,a\n2,b\n".replace(",", delimiter))
     found, (problem,) = read(tmp_path / "a.csv")
     assert not found
     assert problem.message.endswith("a.csv has no column 'text'; its columns are 'id', 'body'.")
