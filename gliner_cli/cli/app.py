@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from gliner_cli._version import __version__
 from gliner_cli.cli.bench import bench
@@ -27,8 +28,25 @@ from gliner_cli.errors import GlinerError
 
 INTERRUPTED = 130
 
+
+class _Commands(TyperGroup):
+    """Commands with two ends that Typer would give other exit codes: it takes SIGTERM for Ctrl-C, and `| head` for an
+    error.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except Stopped as stopped:
+            raise typer.Exit(128 + stopped.args[0]) from stopped
+        except BrokenPipeError:
+            _leave_quietly()
+
+
 app = typer.Typer(
     name="gliner",
+    cls=_Commands,
     help="Find entities of any type in text.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -64,6 +82,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; the one place where errors are caught, printed and turned into exit codes."""
+    _fill_closed_streams()
     try:
         app()
     except GlinerError as error:
@@ -73,15 +92,25 @@ def main() -> None:
 
         say(error, "error")
         sys.exit(1)
-    except Stopped as stopped:
-        sys.exit(128 + stopped.args[0])
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        _leave_quietly()
 
 
-def _leave_quietly() -> None:
+def _fill_closed_streams() -> None:
+    """Numbers of streams that were closed lead nowhere: otherwise the next file would get one, and be written to.
+
+    What is said goes there too; for results and input, that they are closed is an error where they are needed.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (as long as the process)
+
+
+def _leave_quietly() -> NoReturn:
     """The reader of the pipe has gone: nobody is left to tell. Keeps Python from complaining when it flushes stdout."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)

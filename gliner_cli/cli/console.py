@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from rich.console import Console, RenderableType
 
+from gliner_cli.cli.render import printable
 from gliner_cli.errors import GlinerError
 from gliner_cli.options import LogFormat, Telling
 
@@ -69,9 +70,9 @@ def say(error: GlinerError, event: str = "problem") -> None:
         note(error.message, event, hint=error.hint)
         return
     console = notes()
-    console.print("gliner: error:", error.message, style="red", markup=False)
+    console.print("gliner: error:", printable(error.message), style="red", markup=False)
     if error.hint:
-        console.print("       ", error.hint, markup=False)
+        console.print("       ", printable(error.hint), markup=False)
 
 
 def show(drawn: RenderableType, plain: Iterable[str]) -> None:
@@ -79,7 +80,7 @@ def show(drawn: RenderableType, plain: Iterable[str]) -> None:
     if as_json():
         return
     if sys.stderr.isatty():
-        notes().print(drawn)
+        Console(stderr=True, highlight=False).print(drawn)
         return
     for line in plain:
         note(line)
@@ -87,7 +88,7 @@ def show(drawn: RenderableType, plain: Iterable[str]) -> None:
 
 def _line(text: str, event: str, facts: dict[str, Any]) -> str:
     if not as_json():
-        return f"gliner: {text}\n"
+        return f"gliner: {printable(text)}\n"
     time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     # Of the standard library's making: file names may hold what is no Unicode, and here it is escaped.
     return json.dumps({"time": time, "event": event, "text": text, **facts}, default=str) + "\n"

@@ -69,12 +69,11 @@ def _verdict(seen: list[Finding]) -> str:
 
 
 def _dumped(findings: Iterator[Finding]) -> list[Finding]:
+    import json
     from dataclasses import asdict
-
-    import orjson
 
     seen = list(findings)
     well = all(finding.state != "broken" for finding in seen)
     report = {"well": well, "findings": [asdict(finding) for finding in seen]}
-    print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+    print(json.dumps(report, indent=2))  # escaped: a folder's name may hold what is no Unicode
     return seen

@@ -55,8 +55,8 @@ def _print_table(explanation: Explanation) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
-    for line in _facts(explanation):
-        console.print(Text(line, style="bold" if line == next(_facts(explanation)) else ""))
+    for number, line in enumerate(_facts(explanation)):
+        console.print(Text(line, style="" if number else "bold"))
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("place", "text", "label", "score", "why"):
         table.add_column(heading, justify="right" if heading == "score" else "left", overflow="fold")

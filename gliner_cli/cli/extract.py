@@ -78,6 +78,7 @@ def extract(
     speak(telling.log)
     asked = _asked(label or [], labels_file)
     writing = replace(writing, words=extraction.words)
+    _check(explain, writing)
     formats.output_format(writing)  # a wrong format is an error before anything is loaded
     problems = Problems(job.on_error, writing.output)
     run = Run(problems)
@@ -97,7 +98,7 @@ def extract(
     history.remember(asked.names)
     if explain:
         _explain(extractor, documents, asked, extraction)
-        return
+        raise typer.Exit(1 if run.failures else 0)
     settings = jobs.settings(extractor.checkpoint.folder, asked, extraction, computing, job) if writing.output else {}
     journal = jobs.journal(writing.output, settings, job.resume)
     tally = Tally()
@@ -118,6 +119,13 @@ def extract(
         note(f"what was left out is in {path}: mend it, and extract from it")
     if run.failures and job.on_error != "skip":
         raise typer.Exit(1)
+
+
+def _check(explain: bool, writing: Writing) -> None:
+    if explain and (writing.output or writing.redact):
+        raise OutputError(
+            "--explain prints a table, and no results.", "Leave out -o and --redact; or: --explain > FILE"
+        )
 
 
 def _figures(run: Run) -> dict[str, Any]:
@@ -213,7 +221,8 @@ def _begun(documents: Iterator[Document]) -> Iterator[Document]:
 
 def _for_people(writing: Writing) -> bool:
     """Whether the results are read as they come: then they are shown as text, and are progress enough."""
-    return writing.output is None and writing.output_format == "auto" and sys.stdout.isatty()
+    at_terminal = sys.stdout is not None and not sys.stdout.closed and sys.stdout.isatty()
+    return at_terminal and writing.output is None and writing.output_format == "auto"
 
 
 def _write(documents: Iterator[Document], writing: Writing) -> None:

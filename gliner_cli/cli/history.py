@@ -38,9 +38,14 @@ def labels() -> list[str]:
     return [line for line in lines if line][:MOST]
 
 
+def at_terminal() -> bool:
+    """Whether a person typed the command; what programs ask for is not remembered."""
+    return bool(sys.stderr and sys.stderr.isatty())
+
+
 def remember(used: Iterable[str]) -> None:
     """Put these labels before those of earlier times, in one step. What goes wrong here must not cost a run."""
-    if os.environ.get(OFF) or not sys.stderr.isatty():
+    if os.environ.get(OFF) or not at_terminal():
         return
     fit = [label for label in used if label.isprintable() and len(label) <= _LONGEST and "," not in label]
     before = labels()

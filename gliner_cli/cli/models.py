@@ -10,7 +10,7 @@ import typer
 
 from gliner_cli.cli.completion import completer
 
-models_app = typer.Typer(invoke_without_command=True, help="List checkpoints here and known ones; verify one.")
+models_app = typer.Typer(invoke_without_command=True)
 
 _HEADINGS = ("name", "here", "kind", "backbone", "languages", "licence", "bytes", "f1", "f1_source")
 

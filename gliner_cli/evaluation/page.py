@@ -14,6 +14,7 @@ from gliner_cli.evaluation.anchors import HERE, anchored
 from gliner_cli.evaluation.bench import Report
 from gliner_cli.evaluation.cells import Cell, Number, Table, between, count, factor, percent, seconds, size
 from gliner_cli.evaluation.pictures import tag
+from gliner_cli.formats.page import house
 
 Row = Mapping[str, Any]
 
@@ -24,7 +25,7 @@ def page(report: Report) -> str:
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         + tag("title", escape(title))
-        + tag("style", packaged.path("page.css").read_text(encoding="utf-8"))
+        + tag("style", house() + packaged.path("page.css").read_text(encoding="utf-8"))
     )
     body = tag("main", "".join(_body(report, title)))
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n'

@@ -28,7 +28,7 @@ class Compression:
     reading: Opener
     writing: Opener
     errors: Callable[[], tuple[type[Exception], ...]] = lambda: (
-        EOFError, OSError, MemoryError, zlib.error, lzma.LZMAError  # the third: a dictionary of gigabytes, in some bytes
+        EOFError, OSError, MemoryError, zlib.error, lzma.LZMAError  # the third: a dictionary of gigabytes
     )  # fmt: skip
 
 

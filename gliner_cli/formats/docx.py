@@ -42,7 +42,8 @@ def read(source: Source, options: Reading, problem: Problem) -> Iterator[Documen
         TypeError,
         NotImplementedError,
     )
-    broken += (RuntimeError, RecursionError, OSError, MemoryError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+    broken += (RuntimeError, RecursionError, OSError, MemoryError, EOFError)
+    broken += (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
     with source.file() as path:
         try:
             _check_size(path, source.name)

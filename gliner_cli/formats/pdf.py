@@ -19,6 +19,7 @@ SUFFIXES = (".pdf",)
 BEGINNING = b"%PDF"
 
 _BETWEEN = "\n\n"
+_MOST_BROKEN = 100  # pages: a file may say that it has a million, and have none
 # pdfium puts U+0002 (or U+FFFE) in place of a hyphen at the end of a line and the line's end; what has no character is
 # a control character, and lines end in CR LF.
 _MARKS = {0xFFFE: "-\n", 0x02: "-\n", 0x0D: None, 0xFFFF: None, **dict.fromkeys((0, 1, *range(3, 9), 11, 12), " ")}
@@ -63,7 +64,7 @@ def _opened(library: Any, path: str, name: str) -> Any:
 
 def _pages(library: Any, file: Any, name: str, problem: Problem) -> Iterator[str]:
     """The texts of the pages, one after the other. Raises InputError if they are too long together."""
-    total = 0
+    total = broken = 0
     for number in range(len(file)):
         try:
             page = file[number]
@@ -71,7 +72,12 @@ def _pages(library: Any, file: Any, name: str, problem: Problem) -> Iterator[str
             page.close()
         except library.PdfiumError as error:
             problem(InputError(f"{name}, page {number + 1} cannot be read: {error}", "The other pages are read."))
-            text = ""
+            text, broken = "", broken + 1
+            if broken == _MOST_BROKEN:
+                raise InputError(
+                    f"{name} has {broken} pages that cannot be read; it is left out.",
+                    "Make it again; or: qpdf IN.pdf OUT.pdf",
+                ) from error
         total += len(text)
         if total > LONGEST:
             raise InputError(

@@ -40,7 +40,8 @@ _NEVER_DEEP = frozenset((
     "source", "tbody", "td", "tfoot", "th", "thead", "tr", "track", "wbr"))
 # fmt: on
 _CELLS, _KEPT = ("td", "th"), ("pre", "textarea", "listing")
-_TAG = re.compile(r"<(/?)([a-z][a-z0-9-]*)(?:[^<>]*?(/?)>)?", re.IGNORECASE)  # no further than the next: it is read once
+# Of a tag that does not end, no further than to the next: a page of such would be read as often as it has them.
+_TAG = re.compile(r"<(/?)([a-z][a-z0-9-]*)(?:[^<>]*?(/?)>)?", re.IGNORECASE)
 
 
 def read(source: Source, options: Reading, problem: Problem) -> Iterator[Document]:

@@ -60,21 +60,25 @@ def rivals(spans: Spans, nested: bool = False, multi_label: bool = False) -> lis
     """
     order = _ranks(spans)
     ranked = spans[order]
-    accepted = list(_accepted(ranked, _places(spans, nested), multi_label))
+    accepted = _accepted(ranked, _places(spans, nested), multi_label)
     found: list[int | None] = [None] * len(spans)
-    kept: list[tuple[int, tuple[int, int]]] = []
+    covering: dict[int, list[tuple[int, int, tuple[int, int]]]] = {}  # of each word, the kept spans over it
     places = zip(ranked.starts.tolist(), ranked.stops.tolist(), strict=True)
-    for number, place, stays in zip(order.tolist(), places, accepted, strict=True):
+    for rank, (number, place, stays) in enumerate(zip(order.tolist(), places, accepted, strict=True)):
         if stays:
-            kept.append((number, place))
+            for word in range(*place):
+                covering.setdefault(word, []).append((rank, number, place))
         else:
-            found[number] = next(other for other, taken in kept if _gives_way(place, taken, _places(spans, nested)))
+            near = sorted({one for word in range(*place) for one in covering.get(word, ())})
+            found[number] = next(other for _, other, taken in near if _gives_way(place, taken, nested))
     return found
 
 
-def _gives_way(place: tuple[int, int], taken: tuple[int, int], alone: _Flat | _Nested) -> bool:
-    alone.remember(*taken)
-    return place == taken or alone.conflict(*place)
+def _gives_way(place: tuple[int, int], taken: tuple[int, int], nested: bool) -> bool:
+    first, words = min(place[0], taken[0]), max(place[1], taken[1])
+    alone = _Nested(words - first) if nested else _Flat(words - first)
+    alone.remember(taken[0] - first, taken[1] - first)
+    return place == taken or alone.conflict(place[0] - first, place[1] - first)
 
 
 def _ranks(spans: Spans) -> NDArray[np.int64]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import types
 
 import pytest
 
@@ -18,7 +17,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.delenv(history.OFF, raising=False)
     monkeypatch.setattr(history.sys, "platform", "linux")
-    monkeypatch.setattr(history.sys, "stderr", types.SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(history, "at_terminal", lambda: True)
     return tmp_path
 
 
@@ -41,7 +40,7 @@ def test_it_can_be_turned_off_and_is_only_for_people(home, monkeypatch):
     monkeypatch.setenv(history.OFF, "1")
     history.remember(["person"])
     monkeypatch.delenv(history.OFF)
-    monkeypatch.setattr(history.sys, "stderr", types.SimpleNamespace(isatty=lambda: False))
+    monkeypatch.setattr(history, "at_terminal", lambda: False)
     history.remember(["person"])
     assert not history.place().exists()
 

@@ -238,3 +238,29 @@ def test_every_source_is_heard_of_before_its_documents(tmp_path):
     assert heard == ["a.txt"]
     assert next(reading).text == "b"
     assert heard == ["a.txt", "b.txt"]
+
+
+def test_an_extraction_tells_what_it_does(tmp_path):
+    text = "Ada Lovelace met Charles Babbage in London."
+    (tmp_path / "a.txt").write_text(text)
+    command = [*GLINER, "extract", "a.txt", "-l", "person", "-l", "city=0.3", "--log", "json", "-v", "-o", "o.jsonl"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    said = {row["event"]: row for row in map(json.loads, done.stderr.splitlines())}
+    assert done.returncode == 0, done.stderr
+    assert list(said) == ["source", "loaded", "note", "checkpoint", "computing", "thresholds", "progress", "summary"]
+    assert said["source"]["bytes"] == len(text)
+    assert len(said["checkpoint"]["sha256"]) == 64
+    assert said["computing"]["precision"] == "fp32"
+    assert said["thresholds"]["thresholds"] == {"person": 0.5, "city": 0.3}
+    assert "city 0.3 (own)" in said["thresholds"]["text"]
+    assert (said["progress"]["percent"], said["progress"]["documents"], said["progress"]["words"]) == (100, 1, 8)
+    assert [(row["label"], row["count"]) for row in said["summary"]["labels"]] == [("person", 2), ("city", 1)]
+    assert said["summary"]["labels"][1]["most"] == [{"text": "London", "count": 1}]
+
+
+def test_an_explanation_writes_no_file(tmp_path):
+    (tmp_path / "a.txt").write_text("Ada")
+    command = [*GLINER, "extract", "a.txt", "-l", "person", "--explain", "-o", "o.jsonl"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "--explain" in done.stderr

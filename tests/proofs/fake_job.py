@@ -45,7 +45,7 @@ class FakeExtractor:
     checkpoint = SimpleNamespace(folder=Path(__file__).parent, config=SimpleNamespace(max_types=25))
 
     def __init__(self) -> None:
-        self._pause = float(os.environ.get("FAKE_PAUSE", 0))
+        self._pause = float(os.environ.get("FAKE_PAUSE", "0"))
         chunk, _, self._command = os.environ.get("FAKE_DO", "-1:").partition(":")
         self._chunk, self._done = int(chunk), 0
 

@@ -9,6 +9,7 @@ import json
 import resource
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Mapping
@@ -27,17 +28,16 @@ MOST = 200_000  # documents that are read of one file
 _FORBIDDEN = ("subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "socket.connect",
               "socket.getaddrinfo", "urllib.", "pickle.find_class", "os.remove", "os.rename", "os.rmdir", "os.symlink",
               "shutil.", "sqlite3.enable_load_extension", "sqlite3.load_extension")  # fmt: skip
-_SCRATCH = "/tmp/"
+_SCRATCH = f"{tempfile.gettempdir()}/tmp"
 
 _heard: list[str] = []
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if event.startswith(_FORBIDDEN) and not (event == "os.remove" and str(arguments[0]).startswith(_SCRATCH + "tmp")):
-        _heard.append(f"{event} {arguments}")
-    elif event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"):
-        if not str(arguments[0]).startswith(_SCRATCH + "tmp"):
-            _heard.append(f"written {arguments[0]}")
+    if event.startswith(_FORBIDDEN) or (event == "open" and set(str(arguments[1])) & set("wax+")):
+        scratch = event in ("open", "os.remove") and str(arguments[0]).startswith(_SCRATCH)
+        if not scratch:
+            _heard.append(f"{event} {arguments}")
 
 
 def _read(path: str, form: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,14 +62,7 @@ def _read(path: str, form: str, options: Mapping[str, Any]) -> dict[str, Any]:
             "seconds": time.process_time() - began, "sample": sample}  # fmt: skip
 
 
-def main(light: bool) -> None:
-    if not light:
-        import docx  # noqa: F401
-        import lxml.etree  # noqa: F401
-        import pypdfium2  # noqa: F401
-        import spacy.tokens  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
-
+def main() -> None:
     sources._COPIED = 64 << 20  # so that a bomb need not be written as a whole
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
@@ -81,4 +74,4 @@ def main(light: bool) -> None:
 
 
 if __name__ == "__main__":
-    main("--light" in sys.argv)
+    main()

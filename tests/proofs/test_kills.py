@@ -24,7 +24,7 @@ from gliner_cli import formats
 from gliner_cli.options import Reading
 from tests.proofs.fake_job import ROOT, Nursery
 
-KILLS, SEED = int(os.environ.get("KILLS", 200)), int(os.environ.get("SEED", 1))
+KILLS, SEED = int(os.environ.get("KILLS", "200")), int(os.environ.get("SEED", "1"))
 OUTPUTS = ["o.jsonl", "o.jsonl.gz", "o.parquet", "new.sqlite", "old.sqlite"]
 PLACES = ["Oslo 🌊", "القاهرة Cairo", "Québec", "Łódź", "東京 Tokyo"]
 
@@ -117,7 +117,7 @@ class Job:
     def whole_or_not_there(self):
         """What the user sees at any time. A database that was being filled is mended when it is opened: not by us."""
         filling = self.path.with_name(f"{self.output}-journal").exists()
-        if self.path.exists() and not filling and not self.output == "old.sqlite":
+        if self.path.exists() and not filling and self.output != "old.sqlite":
             assert found(self.path) in (b"before", unbroken(self)), self.deaths
 
     def counts(self):

@@ -19,13 +19,17 @@ from gliner_cli.jobs.run import Run
 from gliner_cli.options import Job, Reading, Writing
 from tests.proofs.fake_job import COMMAND, ROOT
 
-DOCUMENTS = int(os.environ.get("DOCUMENTS", 1_000_000))
+DOCUMENTS = int(os.environ.get("DOCUMENTS", "1000000"))
 
 
 def rows(count):
     """Short documents, every one with names of its own."""
     for i in range(count):
-        yield {"id": f"d{i}", "text": f"In letter {i} Mara{i:x} writes to Ivo{i * 7919:x} of the house in Oslo.", "page": f"p. {i}"}
+        yield {
+            "id": f"d{i}",
+            "text": f"In letter {i} Mara{i:x} writes to Ivo{i * 7919:x} of the house in Oslo.",
+            "page": f"p. {i}",
+        }
 
 
 def as_jsonl(path, made):
@@ -132,7 +136,9 @@ def test_what_reading_and_writing_cost(tmp_path, suffix, sentences):
     both, files = shortest(extract), shortest(read_and_write)
     read_only = shortest(lambda: [None for _ in read()])
     share = files / (both - read_only)
-    print(f"{suffix}, {sentences} sentences: reading and writing {files:.3f} s, extraction {both - read_only:.2f} s: {share:.1%}")
+    print(
+        f"{suffix}, {sentences} sentences: reading and writing {files:.3f} s, extraction {both - read_only:.2f} s: {share:.1%}"
+    )
     assert len(known) == count
     assert share <= 0.05
 
