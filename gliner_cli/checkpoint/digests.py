@@ -30,6 +30,13 @@ def fingerprint(folder: Path) -> dict[str, str]:
     return {"sha256": digest, **commit}
 
 
+def settings_digest(folder: Path) -> str:
+    """One SHA-256 of what lies beside the weights and decides answers too: configuration and tokenizer."""
+    found = (name for name in sorted(files_of(folder)) if name.endswith((".json", ".model", ".txt")))
+    files = {name: sha256(folder / name) for name in found if "/" not in name}
+    return hashlib.sha256(repr(files).encode()).hexdigest()
+
+
 def is_digest(name: str) -> bool:
     """Whether a name can be the hash of a content: 64 digits are SHA-256, 40 are git's."""
     return _DIGEST.fullmatch(name) is not None

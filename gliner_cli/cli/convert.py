@@ -11,7 +11,6 @@ import typer
 from gliner_cli.cli import findings, told, watching
 from gliner_cli.cli.console import progress, say, speak, watched
 from gliner_cli.cli.tally import Tally
-from gliner_cli.errors import GlinerError
 from gliner_cli.options import Job, Reading, Telling, Writing
 from gliner_cli.types import Document
 
@@ -37,22 +36,16 @@ def convert(
 
     speak(telling.log)
     formats.output_format(writing)
-    problems: list[GlinerError] = []
-
-    def problem(error: GlinerError) -> None:
-        problems.append(error)
-        say(error)
-
-    tally, run = Tally(), Run(problem)
+    tally, run = Tally(), Run(say)
     to_file = writing.output is not None or not sys.stdout.isatty()
     watch = watching.watch(run, Job(), sources, reading) if watched(telling, not to_file) else None
-    documents = formats.read(sources, reading, problem, told.begun(telling, watch))
+    documents = formats.read(sources, reading, run.failed, told.begun(telling, watch))
     documents = _passed(watch.documents(documents), run) if watch else documents
     with progress(watch.now if watch else None):
         formats.write(tally.counting(documents), writing)
     line = f"{tally.documents:,} documents, {tally.entities:,} entities"
-    findings.tell(tally, line, telling, failures=len(problems))
-    if problems:
+    findings.tell(tally, line, telling, failures=run.failed_parts)
+    if run.failed_parts:
         raise typer.Exit(1)
 
 

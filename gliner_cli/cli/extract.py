@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +21,7 @@ from gliner_cli.cli.render import summary
 from gliner_cli.cli.stopping import Stopping
 from gliner_cli.cli.tally import Tally
 from gliner_cli.errors import InputError, OutputError
+from gliner_cli.formats.sources import STDIN, stdin_ready
 from gliner_cli.options import Choice, Computing, Extraction, Job, Reading, Telling, Writing
 from gliner_cli.types import Document
 
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
     from gliner_cli.inference.counts import Counts
     from gliner_cli.inference.extractor import Extractor
     from gliner_cli.jobs.chunks import Chunk, Extract
-    from gliner_cli.jobs.journal import Journal
     from gliner_cli.jobs.run import Run
     from gliner_cli.text.labels import Labels
 
@@ -85,40 +87,47 @@ def extract(
     names = _sources(sources)
     seen = watched(telling, _for_people(writing))
     watch = watching.watch(run, job, names, reading) if seen else None
-    documents = formats.read(names, reading, run.failed, told.begun(telling, watch))
+    documents = formats.read(names, reading, run.failed, told.begun(telling, watch), writing.output)
     documents = choosing.chosen(documents, job)
-    documents = _begun(watch.documents(documents) if watch else documents)  # nothing is loaded for nothing to read
+    documents = watch.documents(documents) if watch else documents
+    first = next(documents, None)
+    if first is None:  # nothing is loaded for nothing to read
+        _nothing(writing, problems)
+        return
+    documents = chain([first], documents)
 
     from gliner_cli.inference.extractor import chosen
     from gliner_cli.jobs import job as jobs
 
     with told.loading(telling):
-        extractor, counts = chosen(choice, computing), run.counts
+        extractor = chosen(choice, computing)
     told.how(telling, asked, extractor, extraction, choice)
     history.remember(asked.names)
     if explain:
         _explain(extractor, documents, asked, extraction)
-        raise typer.Exit(1 if run.failures else 0)
-    settings = jobs.settings(extractor.checkpoint.folder, asked, extraction, computing, job) if writing.output else {}
+        raise typer.Exit(1 if run.failed_parts else 0)
+    settings = jobs.settings(extractor, asked, extraction, computing, job) if writing.output else {}
     journal = jobs.journal(writing.output, settings, job.resume)
+    stream = STDIN in names and not journal
     tally = Tally()
     run.begin()
     with (
-        _recorded(run, writing, settings),
+        _recorded(run, writing.output if journal else None, settings),
         Stopping() as stopping,
-        _extracting(extractor, asked, extraction, job, counts) as extract,
+        _extracting(extractor, asked, extraction, job, run.counts, stream) as extract,
         progress(watch.now if watch else None),
     ):
-        answered = jobs.answered(stopping.until(_chunks(documents, names, journal)), extract, journal, job)
+        parts = stopping.until(_chunks(documents, stream))
+        answered = jobs.answered(parts, extract, journal, job, lambda: stopping.cut)
         done = run.done(watch.chunks(answered) if watch else answered)
         _write(stopping.said(tally.counting(done)), writing)
-    if journal:
-        journal.forget()
+        if journal:
+            journal.forget()
     findings.tell(tally, summary(run), telling, **_figures(run))
-    for path in problems.kept:
-        note(f"what was left out is in {path}: mend it, and extract from it")
-    if run.failures and job.on_error != "skip":
-        raise typer.Exit(1)
+    _close(problems)
+
+
+_AGAIN = ("mend it, and extract from it", "mend those files, and extract from them")
 
 
 def _check(explain: bool, writing: Writing) -> None:
@@ -130,7 +139,7 @@ def _check(explain: bool, writing: Writing) -> None:
 
 def _figures(run: Run) -> dict[str, Any]:
     return {"words": run.counts.words, "windows": run.counts.windows, "seconds": round(run.seconds, 3),
-            "computed": run.counts.documents, "failures": len(run.failures)}  # fmt: skip
+            "computed": run.counts.documents, "failures": run.failed_parts}  # fmt: skip
 
 
 def _explain(extractor: Extractor, documents: Iterator[Document], asked: Labels, extraction: Extraction) -> None:
@@ -143,24 +152,23 @@ def _explain(extractor: Extractor, documents: Iterator[Document], asked: Labels,
         note("explained is the first document; there are more")
 
 
-def _chunks(documents: Iterator[Document], names: list[str], journal: Journal | None) -> Iterator[Chunk]:
+def _chunks(documents: Iterator[Document], stream: bool) -> Iterator[Chunk]:
     """A stream's documents are not kept waiting for those that follow; those of a job that can be resumed are."""
-    from gliner_cli.formats.sources import STDIN, stdin_ready
     from gliner_cli.jobs.chunks import chunks
 
-    return chunks(documents, stdin_ready) if STDIN in names and not journal else chunks(documents)
+    return chunks(documents, stdin_ready) if stream else chunks(documents)
 
 
 @contextmanager
 def _extracting(
-    extractor: Extractor, asked: Labels, extraction: Extraction, job: Job, counts: Counts
+    extractor: Extractor, asked: Labels, extraction: Extraction, job: Job, counts: Counts, stream: bool
 ) -> Iterator[Extract]:
     """What extracts chunks: this process, or several."""
     if job.workers:
         from gliner_cli.jobs.workers import Workers
 
         with Workers(extractor, asked, extraction, job.workers, counts) as workers:
-            yield workers.extract
+            yield partial(workers.extract, more=stdin_ready) if stream else workers.extract
     else:
         from gliner_cli.jobs.chunks import one_by_one
 
@@ -169,9 +177,9 @@ def _extracting(
 
 
 @contextmanager
-def _recorded(run: Run, writing: Writing, settings: Mapping[str, Any]) -> Iterator[None]:
-    """Leaves a record of the run beside its output, however it ended."""
-    from gliner_cli.formats.output import partial
+def _recorded(run: Run, output: Path | None, settings: Mapping[str, Any]) -> Iterator[None]:
+    """Leaves a record of the run beside an output that can be resumed, however it ended."""
+    from gliner_cli.formats import output as outputs
     from gliner_cli.jobs import record
 
     state = "failed"
@@ -180,13 +188,13 @@ def _recorded(run: Run, writing: Writing, settings: Mapping[str, Any]) -> Iterat
         state = "done"
     except KeyboardInterrupt:
         state = "stopped"
-        kept = f" (in {partial(writing.output)}); the same command with --resume goes on" if writing.output else ""
+        kept = f" (in {outputs.partial(output)}); the same command with --resume goes on" if output else ""
         note(f"stopped after {run.documents:,} documents{kept}")
         raise
     finally:
-        if settings and writing.output:
+        if output:
             with nullcontext() if state == "done" else suppress(OutputError):  # what ended the run is what to tell
-                record.write(record.beside(writing.output, "run.json"), run.record(settings, sys.argv, state))
+                record.write(record.beside(output, "run.json"), run.record(settings, sys.argv, state))
 
 
 def _asked(arguments: list[str], file: Path | None) -> Labels:
@@ -206,17 +214,20 @@ def _sources(given: list[str] | None) -> list[str]:
     return ["-"]
 
 
-def _begun(documents: Iterator[Document]) -> Iterator[Document]:
-    """The same documents, the first one already read. Ends the command where there is none."""
-    first = next(documents, None)
-    if first is None:
+def _nothing(writing: Writing, problems: Problems) -> None:
+    """An empty input has an empty output; one that could not be read has none."""
+    if not (problems.kept or problems.lost):
+        note("there are no documents in the input")
+        _write(iter(()), writing)
+    _close(problems)
+
+
+def _close(problems: Problems) -> None:
+    """Say where what was left out is, and exit with 1 if some of the input is in no output and no such file."""
+    for path in problems.kept:
+        note(f"what was left out is in {path}: {_AGAIN[path.suffix == '.files']}")
+    if problems.lost:
         raise typer.Exit(1)
-
-    def all_of_them() -> Iterator[Document]:
-        yield first
-        yield from documents
-
-    return all_of_them()
 
 
 def _for_people(writing: Writing) -> bool:

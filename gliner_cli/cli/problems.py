@@ -10,7 +10,7 @@ from gliner_cli.options import OnError
 
 
 class Problems:
-    """Called with each. `kept` are the files that hold what was left out."""
+    """Called with each. `kept` are the files that hold what was left out, `lost` how many are in none."""
 
     def __init__(self, on_error: OnError = "report", output: Path | None = None) -> None:
         if on_error == "skip" and output is None:
@@ -18,6 +18,7 @@ class Problems:
                 "--on-error skip keeps what is left out beside the output, and there is none.", "Name it: -o FILE"
             )
         self.kept: list[Path] = []
+        self.lost = 0
         self._on_error, self._output = on_error, output
 
     def __call__(self, error: GlinerError) -> None:
@@ -25,6 +26,8 @@ class Problems:
             raise error
         if self._on_error == "skip" and isinstance(error, InputError) and error.part:
             self._keep(*error.part)
+        else:
+            self.lost += 1
         say(error)
 
     def _keep(self, content: bytes, suffix: str) -> None:

@@ -99,10 +99,11 @@ def read(
     options: Reading,
     problem: Problem,
     begun: Callable[[Source], None] = lambda _: None,
+    without: Path | None = None,
 ) -> Iterator[Document]:
     """The documents of all sources, one after the other, as they are asked for; `begun` hears of each source first.
 
-    What cannot be read is reported to `problem`, and the rest still comes. Raises InputError, before anything is read,
+    `without` is the output, which may lie in a folder that is read: it is none of the sources. What cannot be read is reported to `problem`, and the rest still comes. Raises InputError, before anything is read,
     for a format that is none.
     """
     found = named(arguments, options, problem)
@@ -114,7 +115,9 @@ def read(
         begun(source)
         return documents(source, options, problem)
 
-    return (document for source in found for document in all_of(source))
+    ours = os.path.realpath(without) if without else None
+    others = (source for source in found if not (ours and source.path and os.path.realpath(source.path) == ours))
+    return (document for source in others for document in all_of(source))
 
 
 def named(arguments: Iterable[str], options: Reading, problem: Problem) -> Iterator[Source]:

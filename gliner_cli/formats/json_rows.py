@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gliner_cli.errors import InputError
-from gliner_cli.formats.json_values import Placed, kind, line, values
+from gliner_cli.formats.json_values import Placed, as_text, kind, line, values
 from gliner_cli.formats.sources import Problem, Source
 from gliner_cli.options import Reading
 from gliner_cli.types import Document, Entity, Words
@@ -147,4 +147,4 @@ def _name(value: Any, otherwise: str) -> str:
     """A name as given; what is no string as JSON writes it; the other where none is given."""
     if value is None:
         return otherwise
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=as_text)

@@ -24,6 +24,7 @@ from gliner_cli.formats.sources import Problem, Source
 Placed = tuple[str, Any]  # a place in the source as people are told it, and the value there
 
 DEEPEST = 200  # brackets inside each other: deeper values could be read, but not all of them written
+_MOST = 2_000_000  # brackets in one value: 64 MB of empty objects are some gigabytes of memory, and ten seconds
 
 _DIGITS = bytes(48 if chr(byte) in "0123456789" else 32 for byte in range(256))
 _ROUNDED_BY_ORJSON = b"0" * 19  # whole numbers beyond 64 bits, when all digits are noughts
@@ -153,6 +154,8 @@ def _listed(part: Part, name: str) -> list[Any]:
 def _parsed(part: Part, name: str) -> Any:
     """orjson is fast; the json module reads what it refuses besides mistakes: lone surrogates, NaN, huge numbers."""
     text = decoded(part, f"{name}:{part.line}")
+    if part.content.count(b"[") + part.content.count(b"{") > _MOST:
+        raise _no_json(f"{name}:{part.line}", f"more than {_MOST:,} brackets in one value")
     if _depth(part.content) > DEEPEST:
         raise _no_json(f"{name}:{part.line}", f"more than {DEEPEST} brackets inside each other")
     if _ROUNDED_BY_ORJSON not in part.content.translate(_DIGITS):
@@ -191,10 +194,15 @@ def kind(value: Any) -> str:
 _KINDS = {type(None): "null", bool: "a truth value", str: "a string", list: "a list", dict: "an object"}
 
 
+def as_text(value: Any) -> str:
+    """A value that JSON has no type for: bytes as hexadecimal digits, numbers, dates and times as they are shown."""
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
 def line(row: Mapping[str, Any], name: str | None) -> bytes:
     """A row as one line of JSON, without its end. Raises OutputError that calls what cannot be held by its name."""
     try:
-        content = orjson.dumps(row)
+        content = orjson.dumps(row, as_text, orjson.OPT_PASSTHROUGH_DATETIME)
     except TypeError:  # lone surrogates, whole numbers beyond 64 bits
         return _by_json(row, name)
     # orjson makes null of NaN and the infinities; what came in goes out
@@ -221,7 +229,7 @@ def write_array(rows: Iterable[bytes], stream: BinaryIO) -> None:
 
 def _by_json(row: Mapping[str, Any], name: str | None) -> bytes:
     try:
-        return json.dumps(row).encode()
+        return json.dumps(row, default=as_text).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise OutputError(f"JSON cannot hold the fields of {name}: {error}.", "Leave them out of meta") from error
 

@@ -28,6 +28,8 @@ def read(source: Source, options: Reading, problem: Problem) -> Iterator[Documen
             try:
                 text = decoded(part, place)
             except InputError as error:
+                if options.per == "file":
+                    raise
                 problem(error.about(part.content, ".txt"))
             else:
                 yield Document(text, id=place, source=source.name)

@@ -6,9 +6,11 @@ import codecs
 import glob
 import io
 import os
+import re
 import select
 import sys
 import tempfile
+import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
@@ -21,11 +23,12 @@ from gliner_cli.formats.decoding import CHUNK, Chunks, chunks
 
 Problem = Callable[[GlinerError], None]
 STDIN = "-"
+_OF_A_JOB = re.compile(r"\.(?:journal|partial|run\.json)$|\.skipped\.[a-z]+$")
 _COPIED = 2 << 30  # bytes; of what is unpacked into a temporary file, for a bomb would fill the disk
 
 
 class Source:
-    """One stream of bytes: a file, or standard input.
+    """One stream of bytes: a file, or what can be read only once: standard input, a pipe, a device.
 
     `size` is in bytes on disk, None where nobody knows it; `position` is how many of these have been read so far: what
     a progress bar draws.
@@ -34,7 +37,7 @@ class Source:
     def __init__(self, name: str, path: Path | None = None) -> None:
         self.name, self.path, self.position = name, path, 0
         self.size = os.path.getsize(path) if path and os.path.isfile(path) else None
-        self._ahead = b""
+        self._left: Iterator[bytes] | None = None  # of what can be read only once
 
     @property
     def suffix(self) -> str:
@@ -43,23 +46,29 @@ class Source:
     @contextmanager
     def opened(self) -> Iterator[io.BufferedReader]:
         """The bytes, uncompressed. Raises InputError where they cannot be read, at first or later."""
-        with self._raw() as raw:
-            content = chain([self._ahead], self._counted(raw))
-            how = compression(self.path.name) if self.path else None
-            yield _stream(unpacked(_stream(content), self.name, how) if how else content)
+        with self._blamed():
+            if self.path is None or self.size is None:
+                yield _stream(self._rest())
+                return
+            with self.path.open("rb") as file:
+                self.position = 0
+                yield _stream(self._content(file))
 
     def beginning(self) -> bytes:
-        """The first bytes, white space left out, uncompressed; of standard input they will still be read."""
-        if self.path is not None:
+        """The first bytes, white space left out, uncompressed; of what is no file they will still be read."""
+        if self.size is not None:
             with suppress(InputError), self.opened() as stream:
                 return _begun(stream.read1(CHUNK))
             return b""
-        with self._raw() as raw:
-            for chunk in self._counted(raw):
-                self._ahead += chunk
-                if len(self._ahead) > CHUNK or _begun(self._ahead):
+        ahead = b""
+        with self._blamed():
+            rest = self._rest()
+            for chunk in rest:
+                ahead += chunk
+                if len(ahead) > CHUNK or _begun(ahead):
                     break
-        return _begun(self._ahead)
+        self._left = chain([ahead], rest)
+        return _begun(ahead)
 
     @contextmanager
     def file(self) -> Iterator[Path]:
@@ -67,9 +76,9 @@ class Source:
 
         Raises InputError where it cannot be read, like `opened`, and where the copy would be larger than `_COPIED`.
         """
-        if self.path is not None and not compression(self.path.name):
-            with self._raw():  # the same errors for what is not there
-                pass
+        if self.path is not None and self.size is not None and not compression(self.path.name):
+            with self._blamed():  # the same errors for what is not there
+                self.path.open("rb").close()
             yield self.path
             return
         with tempfile.NamedTemporaryFile() as copy:
@@ -82,16 +91,25 @@ class Source:
             yield Path(copy.name)
 
     @contextmanager
-    def _raw(self) -> Iterator[BinaryIO]:
+    def _blamed(self) -> Iterator[None]:
         try:
-            if self.path is None:
-                yield _stdin()
-            else:
-                self.position = 0
-                with self.path.open("rb") as file:
-                    yield file
+            yield
         except OSError as error:
             raise _unreadable(self.name, error) from error
+
+    def _rest(self) -> Iterator[bytes]:
+        """What has not been read yet of what can be read only once; it stays open as long as the source is there."""
+        if self._left is None:
+            raw = _stdin() if self.path is None else self.path.open("rb")
+            if self.path is not None:
+                weakref.finalize(self, raw.close)
+            self._left = self._content(raw)
+        return self._left
+
+    def _content(self, raw: BinaryIO) -> Iterator[bytes]:
+        how = compression(self.path.name) if self.path else None
+        content = self._counted(raw)
+        return unpacked(_stream(content), self.name, how) if how else content
 
     def _counted(self, raw: BinaryIO) -> Iterator[bytes]:
         for chunk in chunks(raw):
@@ -198,14 +216,17 @@ def _in_folder(folder: Path, suffixes: Collection[str], problem: Problem) -> Ite
 
 
 def _visible(folder: Path, problem: Problem) -> Iterator[Path]:
-    """The files at every level below a folder, hidden ones passed over; links to folders are not followed."""
+    """The files at every level below a folder; links to folders are not followed.
+
+    Passed over are hidden ones, and those that jobs leave beside their output.
+    """
 
     def report(error: OSError) -> None:
         problem(_unreadable(error.filename, error))
 
     for parent, folders, names in os.walk(folder, onerror=report):
         folders[:] = (name for name in folders if not name.startswith("."))
-        yield from (Path(parent, name) for name in names if not name.startswith("."))
+        yield from (Path(parent, name) for name in names if not (name.startswith(".") or _OF_A_JOB.search(name)))
 
 
 def _unreadable(name: str, error: OSError) -> InputError:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gliner_cli.errors import InputError, OutputError, needs
+from gliner_cli.formats.json_values import as_text
 from gliner_cli.formats.output import opened
 from gliner_cli.formats.sources import Problem, Source
 from gliner_cli.formats.tables import encodable
@@ -145,7 +146,7 @@ def _doc(tokens: Any, vocab: Any, document: Document, rule: WordRule) -> Any:
 
 def _user_data(document: Document) -> dict[str, Any]:
     try:
-        meta = json.dumps(dict(document.meta))
+        meta = json.dumps(dict(document.meta), default=as_text)
     except (TypeError, ValueError, RecursionError) as error:
         raise OutputError(
             f"A DocBin cannot hold the fields of {document.id}: {error}.", "Leave them out of meta"

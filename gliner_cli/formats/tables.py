@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 from gliner_cli.errors import InputError, OutputError
 from gliner_cli.formats.decoding import LONGEST, Part, decoded, lines
 from gliner_cli.formats.json_rows import Row, beside, documents, entity_row
+from gliner_cli.formats.json_values import as_text
 from gliner_cli.formats.sources import Problem, Source
 from gliner_cli.options import Reading, Writing
 from gliner_cli.types import Document
@@ -111,11 +112,9 @@ def cell(value: Any) -> str:
             return ""
         case str():
             return value
-        case bytes():
-            return value.hex()
         case _ if isinstance(value, _BY_JSON):
-            return json.dumps(value, ensure_ascii=False, default=cell)
-    return str(value)
+            return json.dumps(value, ensure_ascii=False, default=as_text)
+    return as_text(value)
 
 
 def encodable(text: str) -> str:

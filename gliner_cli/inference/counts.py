@@ -12,3 +12,9 @@ class Counts:
     documents: int = 0
     words: int = 0
     windows: int = 0
+
+    def add(self, other: Counts) -> None:
+        """Count what somebody else did."""
+        self.documents += other.documents
+        self.words += other.words
+        self.windows += other.windows

@@ -112,7 +112,8 @@ def extracted(
     opened: deque[_Open] = deque()
     counts = counts or Counts()
     asked = _rows(documents, plan, maker, opened, counts)
-    for flight in _flights(asked):
+    soon = not isinstance(documents, Sequence)  # of a list nobody waits for the first result
+    for flight in _flights(asked, _FIRST_FLIGHT if soon else _IN_FLIGHT):
         _compute(flight, plan, backend, head, witness)
         while opened and opened[0].complete:
             yield _with_entities(opened.popleft(), plan)
@@ -147,8 +148,7 @@ def _windows(number: int, text: str, cut: Words, pieces: WordPieces, plan: Plan)
     return windows(number, len(cut), fits, plan.overlap)
 
 
-def _flights(asked: Iterator[_Asked]) -> Iterator[list[_Asked]]:
-    size = _FIRST_FLIGHT
+def _flights(asked: Iterator[_Asked], size: int) -> Iterator[list[_Asked]]:
     while flight := list(islice(asked, size)):
         yield flight
         size = min(2 * size, _IN_FLIGHT)

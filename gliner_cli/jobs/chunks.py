@@ -75,8 +75,10 @@ def without_repeats(extract: Extract) -> Extract:
             seen: set[bytes] = set()
             for chunk in asked:
                 waiting.append(chunk)
-                first = {_text_hash(one): one for one in reversed(chunk.documents)}
-                yield Chunk([one for key, one in reversed(first.items()) if key not in seen])
+                first: dict[bytes, Document] = {}
+                for one in chunk.documents:
+                    first.setdefault(_text_hash(one), one)
+                yield Chunk([one for key, one in first.items() if key not in seen])
                 seen |= first.keys()
 
         for answered in extract(new()):

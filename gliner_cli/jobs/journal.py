@@ -8,13 +8,15 @@ that was never broken off, in any format. Only reading and writing are done twic
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from io import BufferedRandom
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
@@ -38,36 +40,62 @@ class Journal:
                 return sum(1 for _ in islice(file, 2)) > 1
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
 
-    def resumed(self, extract: Extract, asked: Iterator[Chunk]) -> Iterator[Chunk]:
+    def resumed(
+        self, extract: Extract, asked: Iterator[Chunk], stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[Chunk]:
         """The chunks with their entities: what is known comes from here, the rest from `extract`, and is remembered.
 
-        Raises InputError where documents, labels or options are not what they were.
+        `stopped` tells documents that somebody ended from documents that are not there any more. Raises InputError
+        where documents, labels or options are not what they were, OutputError where another process is at it.
         """
         with self._opened() as file:
-            for number, known in enumerate(self._known(file)):
+            for known in self._known(file):
                 chunk = next(asked, None)
-                if chunk is None:
-                    raise _changed(self.path, f"it knows of {number + 1} chunks of documents; {number} are there")
-                yield _recalled(chunk, known, self.path)
+                if chunk is None and stopped():
+                    return
+                yield _recalled(chunk or Chunk([]), known, self.path)
             for chunk in extract(asked):
-                _append(file, {"documents": list(map(_hash, chunk.documents)), "entities": _rows(chunk)}, self.path)
+                line = {"documents": list(map(_hash, chunk.documents)), "entities": _rows(chunk)}
+                self._append(file, line)
                 yield chunk
 
     def forget(self) -> None:
         """The job is done."""
-        self.path.unlink(missing_ok=True)
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
 
     @contextmanager
-    def _opened(self) -> Iterator[BinaryIO]:
+    def _opened(self) -> Iterator[BufferedRandom]:
         try:
             file = self.path.open("a+b")
         except OSError as error:
             raise _unwritable(self.path, error) from error
-        with file:
+        try:
+            self._lock(file)
             yield file
+        finally:
+            with suppress(OSError):  # what could not be written was said when it was
+                file.close()
 
-    def _known(self, file: BinaryIO) -> Iterator[Mapping[str, Any]]:
+    def _lock(self, file: BufferedRandom) -> None:
+        """One process at a time. Where the system has no such locks, nobody is kept out."""
+        try:
+            import fcntl
+        except ImportError:
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OutputError(
+                f"Another process is at work on the job of {self.path}.", "Wait for it, or name another file: -o FILE"
+            ) from error
+
+    def _known(self, file: BufferedRandom) -> Iterator[Mapping[str, Any]]:
         """The whole lines after the first, which says what the job is; a line that was cut off is cut away."""
         file.seek(0)
         whole = 0
@@ -81,12 +109,21 @@ class Journal:
             else:
                 self._check(value)
         file.truncate(whole)
-        file.seek(whole)
         if not whole:
-            _append(file, self.settings, self.path)
+            self._append(file, self.settings)
+
+    def _append(self, file: BufferedRandom, value: Mapping[str, Any]) -> None:
+        """Write a line, and return when it is on disk."""
+        left = memoryview(json.dumps(value, default=str, separators=(",", ":")).encode() + b"\n")
+        try:
+            while left:  # past the buffer: one that could not be written would fail again when it is closed
+                left = left[os.write(file.fileno(), left) :]
+            os.fsync(file.fileno())
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
 
     def _check(self, settings: Mapping[str, Any]) -> None:
-        now = orjson.loads(orjson.dumps(self.settings, default=str))
+        now = json.loads(json.dumps(self.settings, default=str))
         other = [name for name in {**settings, **now} if settings.get(name) != now.get(name)]
         if other:
             before, after = (
@@ -104,16 +141,6 @@ def _parsed(line: bytes) -> Any:
         return None
 
 
-def _append(file: BinaryIO, value: Mapping[str, Any], path: Path) -> None:
-    """Write a line, and return when it is on disk."""
-    try:
-        file.write(orjson.dumps(value, default=str) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
 def _rows(chunk: Chunk) -> list[Any]:
     return [
         None if entities is None else [[one.start, one.end, one.label, one.score] for one in entities]
@@ -122,11 +149,12 @@ def _rows(chunk: Chunk) -> list[Any]:
 
 
 def _recalled(chunk: Chunk, known: Mapping[str, Any], path: Path) -> Chunk:
-    for document, before in zip(chunk.documents, known["documents"], strict=False):
-        if _hash(document) != before:
+    now = list(map(_hash, chunk.documents))
+    for document, one, before in zip(chunk.documents, now, known["documents"], strict=False):
+        if one != before:
             raise _changed(path, f"{document.id} is not the document that was there")
-    if len(chunk.documents) != len(known["documents"]):
-        raise _changed(path, f"there are other documents after {chunk.documents[-1].id}")
+    if len(now) != len(known["documents"]):
+        raise _changed(path, f"{len(known['documents'])} documents were there where now are {len(now)}")
     found = zip(chunk.documents, known["entities"], strict=True)
     return replace(chunk, entities=[None if rows is None else _entities(document, rows) for document, rows in found])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Mapping
@@ -9,8 +10,6 @@ from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from gliner_cli._version import __version__
 from gliner_cli.errors import OutputError
@@ -39,7 +38,7 @@ def beside(output: Path, what: str) -> Path:
 
 def write(path: Path, record: Mapping[str, Any]) -> None:
     """Write a record in one step. Raises OutputError where that cannot be done."""
-    content = orjson.dumps(record, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
+    content = json.dumps(record, default=str, indent=2).encode()  # orjson refuses names of files that are no UTF-8
     unfinished = beside(path, "partial")
     try:
         unfinished.write_bytes(content + b"\n")

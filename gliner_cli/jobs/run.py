@@ -16,6 +16,8 @@ from gliner_cli.jobs.chunks import Chunk
 from gliner_cli.jobs.record import now
 from gliner_cli.types import Document
 
+_MOST_FAILURES = 1000  # told in the record; all are counted
+
 
 @dataclass
 class Run:
@@ -25,7 +27,8 @@ class Run:
     counts: Counts = field(default_factory=Counts)
     documents: int = 0
     entities: Counter[str] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
+    failed_parts: int = 0
+    failures: list[str] = field(default_factory=list)  # the first of them
     started: str = field(default_factory=now)
     _began: float = field(default_factory=time.perf_counter)
 
@@ -40,7 +43,9 @@ class Run:
 
     def failed(self, error: GlinerError) -> None:
         """Take note of what could not be read or done, and pass it on."""
-        self.failures.append(error.message)
+        self.failed_parts += 1
+        if len(self.failures) < _MOST_FAILURES:
+            self.failures.append(error.message)
         self.problem(error)
 
     def done(self, answered: Iterable[Chunk]) -> Iterator[Document]:
@@ -65,6 +70,7 @@ class Run:
             "documents": self.documents,
             "computed": asdict(self.counts),
             "entities": dict(self.entities.most_common()),
+            "failed_parts": self.failed_parts,
             "failures": self.failures,
             "settings": settings,
         }

@@ -7,11 +7,10 @@ set aside: they get None for their entities.
 
 from __future__ import annotations
 
-import os
 import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing import connection
 from typing import Any
@@ -24,10 +23,13 @@ from gliner_cli.errors import DeviceError, GlinerError
 from gliner_cli.inference.counts import Counts
 from gliner_cli.inference.extractor import Extractor
 from gliner_cli.jobs.chunks import Chunk
+from gliner_cli.jobs.job import threads
 from gliner_cli.options import Computing, Extraction
 from gliner_cli.text.labels import Labels
 from gliner_cli.types import Document, Entity
 
+_READY = "ready"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _AHEAD = 2  # chunks begun for each worker, so that none waits for the reader
 _MOST_DEATHS = 3  # of workers that did nothing yet, or of a chunk whose documents are harmless alone
 
@@ -38,14 +40,19 @@ class Workers:
     """`count` processes. Use as a context: they are gone behind it."""
 
     def __init__(self, extractor: Extractor, asked: Labels, extraction: Extraction, count: int, counts: Counts) -> None:
-        threads = max(1, (extractor.computing.threads or os.cpu_count() or 1) // count)
-        computing = replace(extractor.computing, threads=threads)
-        extractor.checkpoint.network.share_memory()
+        computing = replace(extractor.computing, threads=threads(extractor.computing, count))
+        try:
+            extractor.checkpoint.network.share_memory()
+        except RuntimeError as error:
+            raise DeviceError(
+                f"The weights cannot be shared among processes: {error}.",
+                "In a container give it shared memory (docker run --shm-size 2g), or leave out --workers.",
+            ) from error
         self._setup = (extractor.checkpoint, computing, asked, extraction)
         self._counts = counts
         self._idle: list[_Worker] = []
         self._busy: dict[connection.Connection, tuple[_Worker, _Task, Sequence[int]]] = {}
-        self._count, self._early_deaths = count, 0
+        self._count, self._unready_deaths = count, 0
 
     def __enter__(self) -> Workers:
         self._idle = [_Worker(self._setup) for _ in range(self._count)]
@@ -55,18 +62,21 @@ class Workers:
         for worker in [*self._idle, *(worker for worker, *_ in self._busy.values())]:
             worker.end()
 
-    def extract(self, asked: Iterator[Chunk]) -> Iterator[Chunk]:
-        """The chunks with their entities, in their order. Raises what a worker raised, and DeviceError if they die."""
+    def extract(self, asked: Iterator[Chunk], more: Callable[[], bool] = lambda: True) -> Iterator[Chunk]:
+        """The chunks with their entities, in their order. Raises what a worker raised, and DeviceError if they die.
+
+        `more` says whether another chunk would come at once; where it does not, those that are begun go first.
+        """
         begun: deque[_Task] = deque()
-        more = True
-        while more or begun:
-            while more and len(begun) < _AHEAD * self._count:
+        ended = False
+        while begun or not ended:
+            while not ended and len(begun) < _AHEAD * self._count and (not begun or more()):
                 chunk = next(asked, None)
-                more = chunk is not None
+                ended = chunk is None
                 if chunk is not None:
                     begun.append(_Task(chunk))
             self._deal(begun)
-            if self._busy and not begun[0].done:
+            if self._busy and begun and not begun[0].done:
                 for ready in connection.wait(list(self._busy)):
                     self._hear(ready)  # type: ignore[arg-type]
             while begun and begun[0].done:
@@ -84,25 +94,30 @@ class Workers:
         try:
             answer = pipe.recv()
         except (EOFError, OSError):
-            self._replace(worker)
-            task.died(unit)
+            self._replace(worker, task, unit)
+            return
+        if answer == _READY:
+            worker.ready = True
+            self._busy[pipe] = worker, task, unit
             return
         self._idle.append(worker)
-        worker.proven = True
         if isinstance(answer, GlinerError):
             raise answer
         found, counts = answer
-        self._counts.documents += counts.documents
-        self._counts.words += counts.words
-        self._counts.windows += counts.windows
+        self._counts.add(counts)
         task.answered(unit, found)
 
-    def _replace(self, dead: _Worker) -> None:
+    def _replace(self, dead: _Worker, task: _Task, unit: Sequence[int]) -> None:
+        """One that died before it was ready did not die of its documents."""
         dead.end()
-        self._early_deaths += not dead.proven
-        if self._early_deaths > _MOST_DEATHS * self._count:
+        if dead.ready:
+            task.died(unit)
+        else:
+            task.units.appendleft(unit)
+            self._unready_deaths += 1
+        if self._unready_deaths > _MOST_DEATHS * self._count:
             raise DeviceError(
-                f"The processes of --workers end before they answer (exit code {dead.process.exitcode}).",
+                f"The processes of --workers end before they begin (exit code {dead.process.exitcode}).",
                 "Is there memory for them? Try fewer: --workers 1, or none.",
             )
         self._idle.append(_Worker(self._setup))
@@ -123,7 +138,9 @@ class _Task:
     def __post_init__(self) -> None:
         self._left = list(range(len(self.chunk.documents)))
         self.entities = [None] * len(self._left)
-        self.units.append(self._left)
+        if self._left:
+            self.units.append(self._left)
+        self.done = not self._left
 
     def answered(self, unit: Sequence[int], found: Found) -> None:
         """A unit went well. Of documents tried alone only that is kept: they are done again with the others."""
@@ -139,6 +156,7 @@ class _Task:
         if self._alone:
             self._left.remove(unit[0])
             self._tried(unit[0])
+            self.done = not (self._alone or self._left)
             return
         self.deaths += 1
         if self.deaths > _MOST_DEATHS:
@@ -154,7 +172,7 @@ class _Task:
 
     def _tried(self, place: int) -> None:
         self._alone.discard(place)
-        if not self._alone:
+        if self._left and not self._alone:
             self.units.append(list(self._left))
 
     def answer(self) -> Chunk:
@@ -163,15 +181,16 @@ class _Task:
 
 
 class _Worker:
-    """A process and the pipe to it. `proven` once it has answered."""
+    """A process and the pipe to it. `ready` once it has loaded what it needs."""
 
     def __init__(self, setup: tuple[Any, ...]) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
         self.process = context.Process(target=_work, args=(other, *setup), daemon=True)
-        self.process.start()
+        with _deaf():
+            self.process.start()
         other.close()
-        self.proven = False
+        self.ready = False
 
     def ask(self, documents: list[Document]) -> None:
         """Send work; that it is dead shows when its answer is read."""
@@ -185,14 +204,29 @@ class _Worker:
         self.process.join()
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Signals go to all processes of a terminal or a service; the first one decides. A child that is born in here hears
+    none of them, not even while it imports.
+    """
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _work(
     pipe: connection.Connection, checkpoint: Checkpoint, computing: Computing, asked: Labels, extraction: Extraction
 ) -> None:
     """The life of a worker: documents in, their entities out, until nobody is there any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the first one decides
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(computing.threads or 1)
     extractor = Extractor(checkpoint, computing)
     plan = extractor.plan(asked, extraction)
+    pipe.send(_READY)
     while True:
         try:
             documents = pipe.recv()

@@ -19,9 +19,7 @@ def test_a_sound_installation(tmp_path):
     """With an empty cache and no network: what a machine is like where nothing was ever pulled."""
     surroundings = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "HF_TOKEN": "hf_secret"}
     surroundings.pop("GLINER_MODEL", None)
-    done = subprocess.run(
-        [*GLINER, "doctor", "--json"], capture_output=True, text=True, check=False, env=surroundings
-    )
+    done = subprocess.run([*GLINER, "doctor", "--json"], capture_output=True, text=True, check=False, env=surroundings)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
     found = {finding["name"]: finding for finding in report["findings"]}

@@ -1,13 +1,15 @@
+import datetime
 import io
 import json
 import tracemalloc
+from decimal import Decimal
 
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gliner_cli.errors import InputError
+from gliner_cli.errors import InputError, OutputError
 from gliner_cli.formats.decoding import Part
 from gliner_cli.formats.json_values import _cut, line, values, write_array
 from gliner_cli.formats.sources import Source
@@ -113,3 +115,18 @@ def test_an_array_is_written_as_it_comes_and_is_json_at_the_end():
     assert json.loads(stream.getvalue()) == [{"n": 0}, {"n": 1}, {"n": 2}]
     write_array([], empty := io.BytesIO())
     assert json.loads(empty.getvalue()) == []
+
+
+@pytest.mark.parametrize("beside", [0, "\ud800", 2**70, float("nan")])
+def test_what_json_has_no_type_for_is_text(beside):
+    when = datetime.datetime(2020, 1, 2, 3, 4)
+    given = {"n": Decimal("1.50"), "b": b"\x01\xff", "when": [when, when.date()], "long": datetime.timedelta(1)}
+    said = {"n": "1.50", "b": "01ff", "when": ["2020-01-02 03:04:00", "2020-01-02"], "long": "1 day, 0:00:00"}
+    assert json.loads(line({**given, "beside": [beside]}, "d")) == {**said, "beside": [beside if isinstance(beside, str) else pytest.approx(beside, nan_ok=True)]}
+
+
+def test_what_has_no_end_is_said():
+    endless = []
+    endless.append(endless)
+    with pytest.raises(OutputError, match="cannot hold the fields of d"):
+        line({"x": endless}, "d")

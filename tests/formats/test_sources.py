@@ -5,6 +5,7 @@ import lzma
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -261,3 +262,56 @@ def test_an_encoding_is_told_by_the_bytes(encoding, text, times, tmp_path):
     ((document,), problems) = read(tmp_path / "a.txt", encoding="auto")
     assert not problems
     assert document.text == text * times
+
+
+@pytest.fixture
+def piped(tmp_path):
+    """Makes a named pipe that gives some content once."""
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no named pipes here")
+    writers = []
+
+    def pipe(content, name="pipe"):
+        os.mkfifo(tmp_path / name)
+        writers.append(threading.Thread(target=(tmp_path / name).write_bytes, args=[content], daemon=True))
+        writers[-1].start()
+        return tmp_path / name
+
+    yield pipe
+    for writer in writers:
+        writer.join(10)
+
+
+@pytest.mark.parametrize(("name", "pack"), [("pipe", bytes), ("pipe.gz", gzip.compress)])
+def test_a_named_pipe_loses_nothing(name, pack, piped):
+    lines = b"\n" + b'{"text": "a"}\n' * 20_000  # more than a pipe holds
+    found, problems = read(piped(pack(lines), name))
+    assert not problems
+    assert [document.text for document in found] == ["a"] * 20_000
+
+
+def test_a_pipe_of_the_shell_loses_nothing():
+    if not os.path.isdir("/dev/fd"):
+        pytest.skip("no /dev/fd here")
+    reading, writing = os.pipe()
+    os.write(writing, b'{"text": "a"}\n')
+    os.close(writing)
+    try:
+        found, problems = read(f"/dev/fd/{reading}")
+    finally:
+        os.close(reading)
+    assert ([document.text for document in found], problems) == (["a"], [])
+
+
+def test_libraries_that_seek_get_a_copy_of_a_pipe(piped):
+    source = Source("pipe", piped(b"%PDF-1.4 x" * 20_000))
+    assert source.beginning().startswith(b"%PDF")
+    with source.file() as path:
+        assert path.is_file()
+        assert path.read_bytes() == b"%PDF-1.4 x" * 20_000
+
+
+def test_a_pipe_that_is_no_archive_is_said(piped):
+    found, (problem,) = read(piped(b"plain", "pipe.gz"))
+    assert not found
+    assert "is not a whole gzip file" in problem.message

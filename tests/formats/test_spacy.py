@@ -1,4 +1,6 @@
+import datetime
 import zlib
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -122,7 +124,14 @@ def test_a_bomb_is_not_unpacked(path, monkeypatch):
     assert "more than 4 MB" in read(path)[1][0].message
 
 
-def test_fields_that_are_no_json_are_said(path):
+def test_fields_that_json_has_no_type_for_are_text(path):
+    write([Document("a", "d", meta={"n": Decimal("1.50"), "b": b"\xff", "when": datetime.date(2020, 1, 2)})], path)
+    assert read(path)[0][0].meta == {"n": "1.50", "b": "ff", "when": "2020-01-02"}
+
+
+def test_fields_without_an_end_are_said(path):
+    endless = []
+    endless.append(endless)
     with pytest.raises(OutputError, match="cannot hold the fields of d"):
-        write([Document("a", "d", meta={"x": {1}})], path)
+        write([Document("a", "d", meta={"x": endless})], path)
     assert not path.exists()

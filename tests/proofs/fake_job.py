@@ -43,6 +43,7 @@ class FakeExtractor:
     """What `gliner_cli.inference.extractor.chosen` gives in place of a real one."""
 
     checkpoint = SimpleNamespace(folder=Path(__file__).parent, config=SimpleNamespace(max_types=25))
+    backend = SimpleNamespace(device="cpu")
 
     def __init__(self) -> None:
         self._pause = float(os.environ.get("FAKE_PAUSE", "0"))
@@ -51,6 +52,9 @@ class FakeExtractor:
 
     def parts(self, asked: Any, extraction: Any) -> int:
         return 1
+
+    def origin(self, asked: Any, label: str, extraction: Any) -> tuple[float, str]:
+        return 0.5, "default"
 
     def plan(self, asked: Any, extraction: Any) -> str:
         return str(asked.names[0])

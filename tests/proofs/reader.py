@@ -35,7 +35,8 @@ _heard: list[str] = []
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if event.startswith(_FORBIDDEN) or (event == "open" and set(str(arguments[1])) & set("wax+")):
-        scratch = event in ("open", "os.remove") and str(arguments[0]).startswith(_SCRATCH)
+        place = str(arguments[0])  # a file without a name is opened by its folder's
+        scratch = event in ("open", "os.remove") and (place.startswith(_SCRATCH) or place == tempfile.gettempdir())
         if not scratch:
             _heard.append(f"{event} {arguments}")
 
