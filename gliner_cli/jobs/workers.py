@@ -31,6 +31,7 @@ from gliner_cli.types import Document, Entity
 _READY = "ready"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _AHEAD = 2  # chunks begun for each worker, so that none waits for the reader
+_MOST_IN_A_ROW = 25  # deaths of workers without an answer in between: then it is not the documents
 _MOST_DEATHS = 3  # of workers that did nothing yet, or of a chunk whose documents are harmless alone
 
 Found = list[tuple[Entity, ...]]
@@ -52,7 +53,7 @@ class Workers:
         self._counts = counts
         self._idle: list[_Worker] = []
         self._busy: dict[connection.Connection, tuple[_Worker, _Task, Sequence[int]]] = {}
-        self._count, self._unready_deaths = count, 0
+        self._count, self._in_a_row = count, 0
 
     def __enter__(self) -> Workers:
         self._idle = [_Worker(self._setup) for _ in range(self._count)]
@@ -104,20 +105,22 @@ class Workers:
         if isinstance(answer, GlinerError):
             raise answer
         found, counts = answer
+        self._in_a_row = 0
         self._counts.add(counts)
         task.answered(unit, found)
 
     def _replace(self, dead: _Worker, task: _Task, unit: Sequence[int]) -> None:
         """One that died before it was ready did not die of its documents."""
         dead.end()
+        self._in_a_row += 1
         if dead.ready:
             task.died(unit)
         else:
             task.units.appendleft(unit)
-            self._unready_deaths += 1
-        if self._unready_deaths > _MOST_DEATHS * self._count:
+        if self._in_a_row > (_MOST_IN_A_ROW if dead.ready else _MOST_DEATHS * self._count):
+            when = "at one document after the other" if dead.ready else "before they begin"
             raise DeviceError(
-                f"The processes of --workers end before they begin (exit code {dead.process.exitcode}).",
+                f"The processes of --workers end {when} (exit code {dead.process.exitcode}).",
                 "Is there memory for them? Try fewer: --workers 1, or none.",
             )
         self._idle.append(_Worker(self._setup))
