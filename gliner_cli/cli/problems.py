@@ -19,6 +19,7 @@ class Problems:
             )
         self.kept: list[Path] = []
         self.lost = 0
+        self._before = (b"", "")
         self._on_error, self._output = on_error, output
 
     def __call__(self, error: GlinerError) -> None:
@@ -32,6 +33,9 @@ class Problems:
 
     def _keep(self, content: bytes, suffix: str) -> None:
         assert self._output is not None  # noqa: S101
+        if (content, suffix) == self._before:  # several pages of one file are that file, once
+            return
+        self._before = content, suffix
         path = self._output.with_name(f"{self._output.name}.skipped{suffix}")
         try:
             with path.open("ab" if path in self.kept else "wb") as file:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from gliner_cli.errors import InputError, OutputError, meant
+from gliner_cli.errors import InputError, MissingExtraError, OutputError, meant
 from gliner_cli.formats import (
     brat,
     conll,
@@ -33,12 +33,12 @@ from gliner_cli.formats import (
     tables,
     web,
 )
+from gliner_cli.formats.json_rows import Reader
 from gliner_cli.formats.output import opened
 from gliner_cli.formats.sources import STDIN, Problem, Source, sources, suffix
 from gliner_cli.options import Reading, Writing
 from gliner_cli.types import Document
 
-Reader = Callable[[Source, Reading, Problem], Iterator[Document]]
 Writer = Callable[[Iterable[Document], BinaryIO, Writing], None]
 PathWriter = Callable[[Iterable[Document], Path, Writing], None]
 
@@ -92,6 +92,7 @@ FORMATS: Mapping[str, Format] = {form.name: form for form in _TABLE}
 _READ_BY_SUFFIX = {suffix: form for form in _TABLE if form.read for suffix in form.suffixes}
 _WRITTEN_BY_SUFFIX = {suffix: form for form in _TABLE if form.written for suffix in form.suffixes}
 READABLE = frozenset(_READ_BY_SUFFIX)
+_JSON = (*jsonl.SUFFIXES, *jsonl.ARRAY_SUFFIXES)  # of formats that have no suffix of their own
 
 
 def read(
@@ -103,8 +104,9 @@ def read(
 ) -> Iterator[Document]:
     """The documents of all sources, one after the other, as they are asked for; `begun` hears of each source first.
 
-    `without` is the output, which may lie in a folder that is read: it is none of the sources. What cannot be read is reported to `problem`, and the rest still comes. Raises InputError, before anything is read,
-    for a format that is none.
+    `without` is the output, which may lie in a folder that is read: it is none of the sources. What cannot be read is
+    reported to `problem`, and the rest still comes. Raises InputError, before anything is read, for a format that is
+    none.
     """
     found = named(arguments, options, problem)
     if error := decoding.unknown(options.encoding):  # said once: nothing at all can be read
@@ -121,9 +123,15 @@ def read(
 
 
 def named(arguments: Iterable[str], options: Reading, problem: Problem) -> Iterator[Source]:
-    """The sources that arguments name, as `read` takes them. Raises InputError for a format that is none."""
-    forced = None if options.input_format == "auto" else _forced(options.input_format)
-    return brat.without_texts(sources(arguments, READABLE, problem, whole_folders=bool(forced and forced.folder)))
+    """The sources that arguments name, as `read` takes them: of a folder, what is called like the format that was said.
+
+    Raises InputError for a format that is none.
+    """
+    if options.input_format == "auto":
+        return brat.without_texts(sources(arguments, READABLE, problem))
+    form = _forced(options.input_format)
+    found = sources(arguments, form.suffixes or _JSON, problem, whole_folders=form.folder)
+    return brat.without_texts(found) if form.read is brat.read else found
 
 
 def documents(source: Source, options: Reading, problem: Problem) -> Iterator[Document]:
@@ -133,6 +141,8 @@ def documents(source: Source, options: Reading, problem: Problem) -> Iterator[Do
         yield from read_source(source, options, problem)
     except InputError as error:
         problem(error.about(os.fsencode(source.name), ".files"))
+    except MissingExtraError as error:  # others of a folder may need none
+        problem(InputError(error.message, error.hint).about(os.fsencode(source.name), ".files"))
 
 
 def input_format(source: Source, options: Reading) -> Format:

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from gliner_cli.errors import OutputError
+from gliner_cli.formats import arrow_values
+from gliner_cli.formats.decoding import encodable
 from gliner_cli.formats.json_rows import beside
-from gliner_cli.formats.tables import encodable, late_column, ours, rows, unique
+from gliner_cli.formats.tables import late_column, ours, rows, unique
 from gliner_cli.types import Document
 
 _ROWS, _CHARACTERS = 5000, 1 << 25  # of a row group at most; the first of them decides on the types
@@ -81,8 +83,12 @@ def _array(arrow: Any, name: str, lines: list[Line], kind: Any) -> Any:
     """A column. Arrow would round numbers, cut times and leave out unknown parts of a struct: that is an error here."""
     values = [_encodable(line.values.get(name)) for line in lines]
     try:
-        array = arrow.array(values, kind)
-        said = "" if _bare(array.to_pylist()) == _bare(values) else f"not all of its values fit the type {array.type}"
+        array = arrow_values.array(arrow, values, kind)
+        said = (
+            ""
+            if _bare(arrow_values.listed(arrow, array)) == _bare(values)
+            else f"not all of its values fit the type {array.type}"
+        )
     except (arrow.ArrowException, ValueError, OverflowError, TypeError) as error:
         said = str(error)
     if said:
@@ -96,6 +102,8 @@ def _array(arrow: Any, name: str, lines: list[Line], kind: Any) -> Any:
 
 def _encodable(value: Any) -> Any:
     match value:
+        case arrow_values.Nanoseconds():
+            return value
         case str():
             return encodable(value)
         case dict():

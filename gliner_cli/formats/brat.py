@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from gliner_cli.errors import InputError, OutputError
 from gliner_cli.formats.compression import uncompressed_name
-from gliner_cli.formats.decoding import decoded, lines, whole
+from gliner_cli.formats.decoding import decoded, encodable, lines, whole
+from gliner_cli.formats.output import blaming, new_folder
 from gliner_cli.formats.sources import Problem, Source
 from gliner_cli.options import Reading, Writing
 from gliner_cli.types import Document, Entity
@@ -44,7 +44,7 @@ def read(source: Source, options: Reading, problem: Problem) -> Iterator[Documen
         try:
             yield _document(Source(str(path), path), options, name, _labels(path.parent))
         except InputError as error:
-            problem(error)
+            problem(error.about(os.fsencode(path), ".files"))
 
 
 def without_texts(found: Iterable[Source]) -> Iterator[Source]:
@@ -114,14 +114,14 @@ def write_to(documents: Iterable[Document], path: Path, options: Writing) -> Non
     A lone surrogate becomes U+FFFD: UTF-8 has none. Raises OutputError for labels that `visual.conf` cannot hold.
     """
     names, types = _Unique("-"), _Types()
-    with _folder(path) as folder:
+    with new_folder(path) as unfinished:
         for document in documents:
             name = names.of(_safe(document.id or ""))
             found = (_line(number, entity, document, types) for number, entity in enumerate(document.entities, start=1))
-            _put(folder / f"{name}.ann", "".join(found))
-            _put(folder / f"{name}.txt", document.text)
-        _put(folder / "annotation.conf", _CONFIGURATION.format("".join(f"{name}\n" for name in types.labels)))
-        _put(folder / _SHOWN, "[labels]\n" + "".join(f"{name} | {label}\n" for name, label in types.labels.items()))
+            _put(unfinished / f"{name}.ann", "".join(found))
+            _put(unfinished / f"{name}.txt", document.text)
+        _put(unfinished / "annotation.conf", _CONFIGURATION.format("".join(f"{name}\n" for name in types.labels)))
+        _put(unfinished / _SHOWN, "[labels]\n" + "".join(f"{name} | {label}\n" for name, label in types.labels.items()))
 
 
 def _line(number: int, entity: Entity, document: Document, types: _Types) -> str:
@@ -180,34 +180,6 @@ def _safe(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name).encode()[:120].decode(errors="ignore").strip("._") or "document"
 
 
-@contextmanager
-def _folder(path: Path) -> Iterator[Path]:
-    """The folder to write into: beside the one that was asked for, and renamed to it when all went well."""
-    path = Path(os.path.abspath(path))
-    unfinished = path.with_name(path.name + ".partial")
-    if os.path.exists(path) and not (os.path.isdir(path) and not os.listdir(path)):
-        raise OutputError(f"{path} is there already, and not an empty folder.", "Name another folder: -o FOLDER")
-    with _blaming(unfinished):
-        if os.path.isdir(unfinished) and not os.path.islink(unfinished):
-            shutil.rmtree(unfinished)
-        unfinished.mkdir()
-    yield unfinished
-    with _blaming(path):
-        if os.path.isdir(path):
-            os.rmdir(path)
-        os.replace(unfinished, path)
-
-
 def _put(path: Path, content: str) -> None:
-    with _blaming(path):
-        path.write_bytes(re.sub("[\ud800-\udfff]", "\ufffd", content).encode())
-
-
-@contextmanager
-def _blaming(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}.", "Name another folder: -o FOLDER"
-        ) from error
+    with blaming(path):
+        path.write_bytes(encodable(content).encode())

@@ -80,7 +80,20 @@ def unpacked(stream: BinaryIO, name: str, how: Compression) -> Iterator[bytes]:
 
 
 @contextmanager
-def packed(stream: BinaryIO, how: Compression) -> Iterator[BinaryIO]:
-    """A stream that is compressed into the other one, which is left open."""
+def packed(stream: BinaryIO, how: Compression, through: bool) -> Iterator[BinaryIO]:
+    """A stream that is compressed into the other one, which is left open.
+
+    Only `through` to who reads along is it flushed: after every document it would be half as large again.
+    """
     with how.writing(stream) as content:
-        yield cast(BinaryIO, content)
+        yield cast(BinaryIO, content if through else _Unflushed(content))
+
+
+class _Unflushed:
+    """As much of a stream as writers use."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.write = stream.write
+
+    def flush(self) -> None:
+        """Nothing."""

@@ -1,7 +1,8 @@
 """CoNLL: a word and its tag a line, a blank line between sentences, `-DOCSTART-` between documents.
 
-Reads IOB1, IOB2, BIOES and BILOU tags in the last column, words in the first; writes IOB2. Only spaces and TABs
-separate columns: other white space, such as the no-break space of French numbers, is part of a word.
+Reads IOB1, IOB2, BIOES and BILOU tags in the last column, words in the first, or in those that `--columns` names;
+writes IOB2. Only spaces and TABs separate columns: other white space, such as the no-break space of French numbers, is
+part of a word.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from itertools import accumulate
 from typing import BinaryIO, NamedTuple
 
 from gliner_cli.errors import InputError, OutputError
-from gliner_cli.formats.decoding import Part, decoded, lines
+from gliner_cli.formats.decoding import LONGEST, Part, decoded, encodable, lines, too_long
 from gliner_cli.formats.sources import Problem, Source
 from gliner_cli.options import Reading, WordRule, Writing
 from gliner_cli.text.words import line_starts, sentence_starts
@@ -25,6 +26,7 @@ SUFFIXES = (".conll", ".iob", ".iob2", ".bio", ".bioes")
 _START = "-DOCSTART-"
 _TAG = re.compile(r"[O_]|(?P<prefix>[BIESLU])-(?P<label>.+)")
 _GOES_ON, _ENDS = "IEL", "ESLU"  # prefixes that go on with an entity of their label, and those that end one
+_SHORTEST = 16  # bytes that a line counts for, however short it is: it is held in some two hundred
 
 
 class Word(NamedTuple):
@@ -35,15 +37,30 @@ class Word(NamedTuple):
     label: str
 
 
+class _Places(NamedTuple):
+    """The columns of words and tags, from 0. If nobody named them, a line may have no tag."""
+
+    word: int = 0
+    tag: int = -1
+
+    def tag_of(self, columns: list[str]) -> str | None:
+        """The tag among the columns of a line, None where they are too few."""
+        if self.tag < 0:
+            return columns[-1] if len(columns) > 1 else "O"
+        return columns[self.tag] if max(self) < len(columns) else None
+
+
 def read(source: Source, options: Reading, problem: Problem) -> Iterator[Document]:
     """The documents: what lies between `-DOCSTART-` lines, or every sentence up to the first of them.
 
-    A line that is none costs its document.
+    A line that is none costs its document. Raises InputError for a document longer than `LONGEST`.
     """
+    places = _places(options.columns)
     with source.opened() as stream:
-        for number, sentences in _documents(_sentences(lines(stream, source.name, options.encoding))):
+        parts = lines(stream, source.name, options.encoding)
+        for number, sentences in _documents(_sentences(parts, source.name, places), source.name):
             try:
-                document = tagged([[_word(part, source.name) for part in one] for one in sentences])
+                document = tagged([[_word(part, source.name, places) for part in one] for one in sentences])
             except InputError as error:
                 problem(error.about(b"\n".join(b"".join(part.content for part in one) for one in sentences), ".conll"))
             else:
@@ -51,18 +68,32 @@ def read(source: Source, options: Reading, problem: Problem) -> Iterator[Documen
                 yield Document(text, f"{source.name}:{number}", source.name, entities, words=words)
 
 
-def _sentences(parts: Iterable[Part]) -> Iterator[list[Part]]:
+def _places(columns: str | None) -> _Places:
+    """What `--columns` says. Raises InputError where it does not say two columns."""
+    if columns is None:
+        return _Places()
+    found = re.fullmatch(r"\s*([1-9]\d{0,3})\s*,\s*([1-9]\d{0,3})\s*", columns, re.ASCII)
+    if not found or found[1] == found[2]:
+        raise InputError(
+            f"--columns {columns} is none: two numbers were expected, counted from 1.",
+            "Name the columns of the words and of the tags: --columns 1,4",
+        )
+    return _Places(int(found[1]) - 1, int(found[2]) - 1)
+
+
+def _sentences(parts: Iterable[Part], name: str, places: _Places) -> Iterator[list[Part]]:
     """The lines that blank ones separate; a `-DOCSTART-` line by itself."""
-    sentence: list[Part] = []
+    sentence, size = list[Part](), 0
     for part in parts:
         columns, opens = _columns(part.content.decode(errors="replace")), _opens(part)
         if sentence and (opens or columns == [""]):
             yield sentence
-            sentence = []
+            sentence, size = [], 0
         if opens:
             yield [part]
-        elif columns != [""] and not _is_comment(columns):
+        elif columns != [""] and not _is_comment(columns, places):
             sentence.append(part)
+            size = _allowed(size + _size([part]), f"{name}:{sentence[0].line} begins a sentence")
     if sentence:
         yield sentence
 
@@ -72,22 +103,35 @@ def _opens(part: Part) -> bool:
     return part.content.split(maxsplit=1)[:1] == [_START.encode()]
 
 
-def _is_comment(columns: list[str]) -> bool:
+def _size(sentence: list[Part]) -> int:
+    return sum(max(len(part.content), _SHORTEST) for part in sentence)
+
+
+def _allowed(size: int, what: str) -> int:
+    """A size that is not too much to be held. Raises InputError for one that is."""
+    if size > LONGEST:
+        raise too_long(what, "Put blank lines between sentences, or -DOCSTART- between documents.")
+    return size
+
+
+def _is_comment(columns: list[str], places: _Places) -> bool:
     """`# text = …` of CoNLL-U; a number sign that has a tag is a word."""
-    return columns[0] == "#" and not _TAG.fullmatch(columns[-1])
+    return columns[0] == "#" and not (len(columns) > 1 and _TAG.fullmatch(places.tag_of(columns) or ""))
 
 
-def _documents(sentences: Iterable[list[Part]]) -> Iterator[tuple[int, list[list[Part]]]]:
+def _documents(sentences: Iterable[list[Part]], name: str) -> Iterator[tuple[int, list[list[Part]]]]:
     """Documents with the number of the line they begin on."""
     begun: tuple[int, list[list[Part]]] | None = None
+    size = 0
     for sentence in sentences:
         number = sentence[0].line
         if _opens(sentence[0]):
             if begun:
                 yield begun
-            begun = number, []
+            begun, size = (number, []), 0
         elif begun:
             begun[1].append(sentence)
+            size = _allowed(size + _size(sentence), f"{name}:{begun[0]} begins a document")
         else:
             yield number, [sentence]
     if begun:
@@ -102,11 +146,16 @@ def _columns(line: str) -> list[str]:
     return [column for column in content.split(" ") if column] or [""]
 
 
-def _word(part: Part, name: str) -> Word:
+def _word(part: Part, name: str, places: _Places) -> Word:
     place = f"{name}:{part.line}"
-    word, *others = _columns(decoded(part, place))
-    tag = others[-1] if others else "O"
-    found = _TAG.fullmatch(tag)
+    columns = _columns(decoded(part, place))
+    tag = places.tag_of(columns)
+    if tag is None:
+        raise InputError(
+            f"{place} has {len(columns)} columns; {max(places) + 1} were expected. Its document is left out.",
+            "Mend the line, or name the columns of the words and of the tags: --columns 1,4",
+        )
+    word, found = columns[places.word], _TAG.fullmatch(tag)
     if not word or not found:
         what = f"the tag {tag!r}; O, or one like B-person, was expected" if word else "a tag without a word"
         raise InputError(f"{place} has {what}. Its document is left out.", "Mend the line, or name the format: --from")
@@ -152,7 +201,7 @@ def write(documents: Iterable[Document], stream: BinaryIO, options: Writing) -> 
     Raises OutputError for what the format cannot hold: entities that overlap, labels with a TAB or a newline.
     """
     for document in documents:
-        stream.write(re.sub("[\ud800-\udfff]", "\ufffd", "".join(_lines(document, options.words))).encode())
+        stream.write(encodable("".join(_lines(document, options.words))).encode())
         stream.flush()
 
 

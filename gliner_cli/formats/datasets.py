@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gliner_cli.errors import InputError, OutputError
+from gliner_cli.errors import InputError
 from gliner_cli.formats import parquet
 from gliner_cli.formats.conll import Word, tagged
-from gliner_cli.formats.json_rows import Row, documents
-from gliner_cli.formats.output import partial
+from gliner_cli.formats.json_rows import Row
+from gliner_cli.formats.output import blaming, new_folder
 from gliner_cli.formats.sources import Problem, Source
-from gliner_cli.formats.tables import made, need_text, unique
+from gliner_cli.formats.tables import made
 from gliner_cli.options import Reading, Writing
 from gliner_cli.types import Document
 
 _DICT, _STATE, _INFO = "dataset_dict.json", "state.json", "dataset_info.json"
 _FILE = "data-00000-of-00001.arrow"
+_ABOUT = ("citation", "description", "homepage", "license")
 _TAGS = ("ner_tags", "tags", "ner", "labels")
 _HINT = "A folder that save_to_disk made was expected."
 
@@ -38,8 +38,9 @@ def read(source: Source, options: Reading, problem: Problem) -> Iterator[Documen
         names = _class_names(folder)
         for path in _files(folder):
             batches = parquet.undamaged(arrow, parquet.arrow_batches(arrow, path), str(path), "Arrow")
-            rows = _rows(batches, str(path), options)
-            yield from documents(((row, _Schema(names)) for row in rows), problem)
+            check = partial(_need_text_or_tags, arrow, source=str(path), options=options)
+            rows = parquet.rows(arrow, batches, parquet.Table(str(path), options, check), problem)
+            yield from parquet.typed_documents(rows, _Schema(names), problem)
 
 
 def _splits(source: Source) -> list[Path]:
@@ -91,16 +92,9 @@ def _class_names(folder: Path) -> Mapping[str, list[str]]:
     return found
 
 
-def _rows(batches: Iterator[Any], name: str, options: Reading) -> Iterator[Row]:
-    number, columns = 0, list[str]()
-    for batch in batches:
-        if not columns:
-            columns = unique(batch.schema.names)
-            if not ("tokens" in columns and _tags_of(columns)):
-                need_text(columns, name, options)
-        for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            number += 1
-            yield Row(dict(zip(columns, values, strict=True)), f"{name}:{number}", name, options)
+def _need_text_or_tags(arrow: Any, types: Mapping[str, Any], source: str, options: Reading) -> None:
+    if not ("tokens" in types and _tags_of(types)):
+        parquet.need_strings(arrow, types, source, options)
 
 
 def _tags_of(columns: Iterable[str]) -> str | None:
@@ -142,20 +136,12 @@ class _Schema:
 def write_to(documents: Iterable[Document], path: Path, options: Writing) -> None:
     """A folder with one Arrow file, there when it is whole. Raises OutputError where something is there already."""
     arrow = parquet.library("Writing a folder of datasets")
-    if os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
-        raise OutputError(f"{path} is there already.", f"Name another folder, or remove it first: -o {path}-2")
-    unfinished = partial(path)
-    try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir()
+    with new_folder(path) as unfinished:
         parquet.write_as(arrow, documents, unfinished / _FILE, options, arrow.ipc.new_stream)
-        (unfinished / _STATE).write_text(json.dumps(_state(_fingerprint(unfinished / _FILE)), indent=2))
-        (unfinished / _INFO).write_text(json.dumps({"citation": "", "description": "", "homepage": "", "license": ""}))
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}.", "Check its rights and the room left."
-        ) from error
+        with blaming(path, unfinished):
+            state = _state(_fingerprint(unfinished / _FILE))
+            (unfinished / _STATE).write_text(json.dumps(state, indent=2))
+            (unfinished / _INFO).write_text(json.dumps(dict.fromkeys(_ABOUT, "")))
 
 
 def _state(fingerprint: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
@@ -100,6 +101,11 @@ def decoded(part: Part, place: str) -> str:
         return part.content.decode()
     except UnicodeDecodeError as error:
         raise _wrong_byte(place, "utf-8", error, part.offset) from error
+
+
+def encodable(text: str) -> str:
+    """Text that UTF-8 can hold: a lone surrogate becomes U+FFFD, which leaves every character in its place."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def unknown(encoding: str) -> InputError | None:

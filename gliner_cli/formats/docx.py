@@ -23,6 +23,7 @@ SUFFIXES = (".docx",)
 BEGINNING = b"PK\x03\x04"
 
 _LARGEST = 256 << 20  # bytes of all parts unpacked, pictures included; zipfile never unpacks more than a part declares
+_CONTINUED = "continue"  # a cell that is one with the one above it
 
 
 def read(source: Source, options: Reading, problem: Problem) -> Iterator[Document]:
@@ -79,6 +80,11 @@ def _lines(container: Any) -> Iterator[str]:
 
 
 def _row(row: Any) -> str:
-    """Cells by TABs; one that was merged from several is there once, and its lines are one."""
-    cells = {id(cell._tc): cell for cell in row.cells}
-    return "\t".join(" ".join(" ".join(_lines(cell)).split()) for cell in cells.values())
+    """Cells by TABs, the lines of each as one; a cell merged from several is there once, in the first of its rows.
+
+    `row.cells` would have a cell as often as the file says that it is wide.
+    """
+    from docx.table import _Cell
+
+    cells = (_Cell(element, row._parent) for element in row._tr.tc_lst if element.vMerge != _CONTINUED)
+    return "\t".join(" ".join(" ".join(_lines(cell)).split()) for cell in cells)

@@ -6,8 +6,10 @@ A schema is a function of a `Row` that gives its document, or None for what its 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gliner_cli.errors import InputError
@@ -16,6 +18,7 @@ from gliner_cli.formats.sources import Problem, Source
 from gliner_cli.options import Reading
 from gliner_cli.types import Document, Entity, Words
 
+_LARGEST = sys.float_info.max
 ENTITY = (
     'Expected {"start", "end", "label"} in characters, the end exclusive; "text", if given, equal to the text there;'
     ' "score", if given, a number.'
@@ -68,9 +71,9 @@ class Row:
         """An entity of the form that `ENTITY` says. Raises InputError for any other, and one that does not fit."""
         match found:
             case {"start": start, "end": end, "label": label} if made := placed(start, end, label, text):
-                score = found.get("score")
-                if found.get("text") in (None, made.text) and (score is None or type(score) in (int, float)):
-                    return Entity(made.start, made.end, made.label, made.text, score)
+                with suppress(ValueError):
+                    if found.get("text") in (None, made.text):
+                        return replace(made, score=score(found.get("score")))
         raise self.misfit(found, text, ENTITY)
 
     def misfit(self, found: Any, text: str, expected: str) -> InputError:
@@ -92,6 +95,15 @@ def placed(start: Any, end: Any, label: Any, text: str) -> Entity | None:
     return None
 
 
+def score(value: Any) -> float | None:
+    """A score, None where there is none. Raises ValueError for what is no number, and for one beyond all numbers."""
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not -_LARGEST <= value <= _LARGEST:
+        raise ValueError("no score")
+    return float(value)
+
+
 def reader(made: Made) -> Reader:
     """How a schema is read: as a stream, what is no row of it reported."""
 
@@ -108,7 +120,8 @@ def rows(found: Iterable[Placed], source: Source, options: Reading, problem: Pro
         if isinstance(value, dict):
             yield Row(value, place, source.name, options)
         else:
-            problem(InputError(f"{place} is {kind(value)}; an object was expected.", 'For example: {"text": "…"}'))
+            error = InputError(f"{place} is {kind(value)}; an object was expected.", 'For example: {"text": "…"}')
+            problem(error.about(json.dumps(value).encode(), ".jsonl"))
 
 
 def documents(found: Iterable[tuple[Row, Made]], problem: Problem) -> Iterator[Document]:

@@ -92,15 +92,16 @@ def _cut(parts: Iterable[Part], name: str) -> Iterator[tuple[Part, bool]]:
     """
     brackets, held, size, depth = _Brackets(), list[Part](), 0, 0
     for part in parts:
-        left = part
+        number, used = part.line, 0  # nothing is cut off the front: that would copy what is left for every value
         for end, step in brackets.of(part.content):
             depth += step
             if step < 0 and depth <= 0:
-                used = end - len(part.content) + len(left.content)
-                yield _joined([*held, left._replace(content=left.content[:used])]), depth < 0
-                left, held, size, depth = _after(left, used), [], 0, 0
-        held.append(left)
-        size += len(left.content)
+                last = Part(number, part.offset + used, part.content[used:end])
+                yield _joined([*held, last]), depth < 0
+                number, used = number + last.content.count(b"\n"), end
+                held, size, depth = [], 0, 0
+        held.append(Part(number, part.offset + used, part.content[used:]))
+        size += len(part.content) - used
         if size > LONGEST:  # for want of a bracket the rest of a file must not end up in memory
             raise InputError(f"{name}:{_bare(held[0]).line} begins a value that does not end in {size} bytes.", _HINT)
     if held:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
 from typing import Any, BinaryIO
 
 from gliner_cli.formats import doccano, labelstudio, prodigy, rows
@@ -21,6 +20,7 @@ from gliner_cli.formats.json_values import line as json_line
 from gliner_cli.formats.json_values import values, write_array, write_lines
 from gliner_cli.formats.sources import Problem, Source
 from gliner_cli.options import Reading, Writing
+from gliner_cli.text.pages import are_pages
 from gliner_cli.types import Document
 
 SUFFIXES: tuple[str, ...] = (".jsonl", ".ndjson")
@@ -87,13 +87,6 @@ def _entity_rows(document: Document) -> list[dict[str, Any]]:
     """The entities, with the page that each begins on where it is known where pages begin."""
     rows = [entity_row(entity) for entity in document.entities]
     pages: Any = document.meta.get("pages")
-    if _are_pages(pages):
+    if are_pages(pages):
         return [{**row, "page": bisect_right(pages, row["start"])} for row in rows]
     return rows
-
-
-def _are_pages(value: Any) -> bool:
-    """Whether a field `pages` is ours: ascending places, the first at the beginning. Others may call theirs so."""
-    if not (isinstance(value, list) and value and all(type(place) is int for place in value)):
-        return False
-    return value[0] == 0 and all(before <= after for before, after in pairwise(value))

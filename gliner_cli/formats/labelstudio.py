@@ -9,12 +9,15 @@ as a prediction, others as an annotation, for a labelling configuration with
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
+from itertools import accumulate
 from typing import Any, BinaryIO
 
 from gliner_cli.errors import InputError
-from gliner_cli.formats.json_rows import Row, beside, placed, reader
+from gliner_cli.formats.json_rows import Row, beside, placed, reader, score
 from gliner_cli.formats.json_values import kind, line, write_array
 from gliner_cli.options import Writing
 from gliner_cli.types import Document, Entity
@@ -48,8 +51,8 @@ def _of_task(row: Row) -> Document | None:
     if annotations and not done:
         return None
     chosen = max(done, key=_precedence) if done else next(iter(_objects(row, "predictions")), {})
-    regions = _objects(replace(row, fields=chosen), "result")
-    return data.document(text, [entity for one in regions for entity in _entities(row, one, text)])
+    regions, places = _objects(replace(row, fields=chosen), "result"), _Places(text)
+    return data.document(text, [entity for one in regions for entity in _entities(row, one, places)])
 
 
 def _named(row: Row) -> Mapping[str, Any]:
@@ -78,37 +81,55 @@ def _objects(row: Row, field: str) -> list[dict[str, Any]]:
     return found
 
 
-def _entities(row: Row, region: Mapping[str, Any], text: str) -> Iterator[Entity]:
+def _entities(row: Row, region: Mapping[str, Any], places: _Places) -> Iterator[Entity]:
     """The entities of a region, one a label. Choices, relations and notes are none."""
     form = region.get("type", "labels")
     if form == "labels":
-        yield from _labelled(row, region.get("value"), region.get("score"), text)
+        yield from _labelled(row, region.get("value"), region.get("score"), places)
     elif isinstance(form, str) and form.endswith("labels"):
         raise InputError(f"{row.place} has a region of the type {form!r}, whose place is not one in a text.", _REGION)
 
 
-def _labelled(row: Row, value: Any, score: Any, text: str) -> Iterator[Entity]:
+def _labelled(row: Row, value: Any, given: Any, places: _Places) -> Iterator[Entity]:
     match value:
-        case {"start": start, "end": end, "labels": [*labels]} if score is None or type(score) in (int, float):
+        case {"start": start, "end": end, "labels": [*labels]}:
             for label in labels:
-                tries = (placed(*place, label, text) for place in ((start, end), _by_utf16(start, end, text)))
+                tries = (placed(*place, label, places.text) for place in places.of(start, end))
                 found = next((one for one in tries if one and _same(value.get("text"), one.text)), None)
                 if found is None:
-                    raise row.misfit(value, text, _REGION)
-                yield replace(found, score=score)
+                    raise row.misfit(value, places.text, _REGION)
+                yield replace(found, score=_score(row, value, given, places.text))
         case {"start": _, "end": _} if "labels" not in value:  # marked, and given no label
             return
         case _:
-            raise row.misfit(value, text, _REGION)
+            raise row.misfit(value, places.text, _REGION)
 
 
-def _by_utf16(start: Any, end: Any, text: str) -> tuple[Any, Any]:
-    """The place in characters of one counted in UTF-16, as browsers count: two for most emoji."""
-    if text.isascii() or type(start) is not int or type(end) is not int or start < 0:
-        return start, end
-    units = text.encode("utf-16-le", "surrogatepass")
-    before, up_to = (units[: 2 * count].decode("utf-16-le", "surrogatepass") for count in (start, end))
-    return len(before), len(up_to)
+def _score(row: Row, value: Any, given: Any, text: str) -> float | None:
+    try:
+        return score(given)
+    except ValueError as error:
+        raise row.misfit({**value, "score": given}, text, _REGION) from error
+
+
+class _Places:
+    """What a place may mean in a text: characters, or units of UTF-16, as browsers count: two for most emoji."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def of(self, start: Any, end: Any) -> Iterator[tuple[Any, Any]]:
+        """The place as it is; then, where that differs, as one counted in UTF-16."""
+        yield start, end
+        if self._units and type(start) is int and type(end) is int and start >= 0:
+            yield bisect_left(self._units, start), bisect_left(self._units, end)
+
+    @cached_property
+    def _units(self) -> list[int]:
+        """Where each character begins in UTF-16, and the end of the last; nothing where these are as in characters."""
+        if max(self.text, default="") <= "\uffff":
+            return []
+        return list(accumulate((1 + (character > "\uffff") for character in self.text), initial=0))
 
 
 def _same(said: Any, there: str) -> bool:
@@ -125,7 +146,8 @@ def _of_min(row: Row) -> Document:
     text = row.text
     fields = [name for name, value in row.fields.items() if _are_regions(value)]
     regions = [one for field in fields for one in row.fields[field]]
-    entities = [entity for one in regions for entity in _labelled(row, one, None, text)]
+    places = _Places(text)
+    entities = [entity for one in regions for entity in _labelled(row, one, None, places)]
     return row.document(text, entities, (*fields, *_ABOUT_MIN))
 
 

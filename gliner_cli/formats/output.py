@@ -15,8 +15,10 @@ from gliner_cli.formats.compression import compression, packed
 
 
 @contextmanager
-def opened(output: Path | None) -> Iterator[BinaryIO]:
+def opened(output: Path | None, private: bool = False) -> Iterator[BinaryIO]:
     """The stream to write to. A file is written as `partial(output)` and renamed when all went well.
+
+    A new file has the rights of the one of before; one that is `private` is for its owner alone.
 
     If something goes wrong, the partial file stays with what was done, and a file of that name from before is
     untouched. Only failures to write become OutputErrors: the block may compute what it writes, and fail at that.
@@ -30,10 +32,30 @@ def opened(output: Path | None) -> Iterator[BinaryIO]:
             yield stream
         return
     unfinished = partial(output)
-    with _created(unfinished, output) as stream:
+    with _created(unfinished, output, private) as stream:
         yield stream
-    with _blaming(output, unfinished):
+    with blaming(output, unfinished):
         os.replace(unfinished, _target(output))
+
+
+@contextmanager
+def new_folder(output: Path) -> Iterator[Path]:
+    """The folder to write into: it gets the name that was asked for when all went well, and takes no other's place."""
+    path = Path(os.path.abspath(output))  # `.` has no name of its own
+    if os.path.lexists(path) and not (os.path.isdir(path) and not os.listdir(path)):
+        raise OutputError(f"{output} is there already, and not an empty folder.", "Name another folder: -o FOLDER")
+    if not os.path.isdir(path.parent):
+        raise OutputError(f"{output} cannot be written: there is no folder {path.parent}.", f"mkdir -p {path.parent}")
+    target, unfinished = _target(path), partial(path)
+    with blaming(output):
+        if os.path.isdir(unfinished) and not os.path.islink(unfinished):
+            shutil.rmtree(unfinished)
+        unfinished.mkdir()
+    yield unfinished
+    with blaming(output, unfinished):
+        if os.path.isdir(target):  # where it is empty, a rename could take its place, but not on every system
+            os.rmdir(target)
+        os.replace(unfinished, target)
 
 
 def partial(output: Path) -> Path:
@@ -67,20 +89,23 @@ def _stdout() -> BinaryIO:
 
 
 @contextmanager
-def _created(path: Path, output: Path) -> Iterator[BinaryIO]:
+def _created(path: Path, output: Path, private: bool = False) -> Iterator[BinaryIO]:
     """The stream to what lies at `path`, compressed if the output's name says so; a file is on disk at the end."""
-    with _blaming(output, path):
+    with blaming(output, path):
         file = path.open("wb", buffering=0)  # writers write through anyway, and a closing buffer would fail once more
     with file:
-        with _blaming(output, path):
-            if path != output and os.path.exists(output):
+        with blaming(output, path):
+            if private:
+                path.chmod(0o600)
+            elif path != output and os.path.exists(output):
                 shutil.copymode(output, path)  # before anything is in it: a private file stays private
         stream = cast(BinaryIO, _Blaming(cast(BinaryIO, file), output, path))
         how = compression(output.name)
-        with packed(stream, how) if how else nullcontext(stream) as content:
+        is_file = os.path.isfile(path)
+        with packed(stream, how, through=not is_file) if how else nullcontext(stream) as content:
             yield content
-        if os.path.isfile(path):
-            with _blaming(output, path):
+        if is_file:
+            with blaming(output, path):
                 os.fsync(file.fileno())
 
 
@@ -92,18 +117,19 @@ class _Blaming:
 
     def write(self, content: bytes) -> int:
         left = memoryview(content)
-        with _blaming(self._output, self._path):
+        with blaming(self._output, self._path):
             while left:  # an unbuffered file may take a part
                 left = left[self._stream.write(left) :]
         return len(content)
 
     def flush(self) -> None:
-        with _blaming(self._output, self._path):
+        with blaming(self._output, self._path):
             self._stream.flush()
 
 
 @contextmanager
-def _blaming(output: Path | str, path: Path | None) -> Iterator[None]:
+def blaming(output: Path | str, path: Path | None = None) -> Iterator[None]:
+    """Failures of the system become OutputErrors about `output`, which say what is in `path` already."""
     try:
         yield
     except BrokenPipeError:

@@ -7,15 +7,19 @@ needs them comes as text.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from gliner_cli.errors import InputError, OutputError, needs
 from gliner_cli.formats.arrow_columns import columns_of, groups_of, table
-from gliner_cli.formats.json_rows import Row, documents
+from gliner_cli.formats.arrow_values import listed
+from gliner_cli.formats.decoding import LONGEST
+from gliner_cli.formats.json_rows import Made, Row, documents
 from gliner_cli.formats.output import opened
 from gliner_cli.formats.sources import Problem, Source
 from gliner_cli.formats.tables import made, need_text, unique
@@ -25,7 +29,20 @@ from gliner_cli.types import Document
 PARQUET_SUFFIXES, ARROW_SUFFIXES = (".parquet", ".pq"), (".arrow", ".arrows", ".feather")
 PARQUET, ARROW = b"PAR1", b"ARROW1"
 
+_TEXTS = ("string", "large_string", "binary", "large_binary")
 _READ = 256  # rows that are turned into documents at once
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What the rows of a table come from, how they are read, and what raises InputError for wrong columns."""
+
+    source: str
+    options: Reading
+    check: Callable[[Mapping[str, Any]], None]
+
+
+TypedRow = tuple[Row, Mapping[str, Any]]  # with the types of its columns
 
 
 class Fields(dict[str, Any]):
@@ -35,10 +52,10 @@ class Fields(dict[str, Any]):
 
 
 def library(what: str) -> Any:
-    """The module. Raises MissingExtraError for `what` where it is not installed."""
     """pyarrow, with the parts that files need. Raises MissingExtraError that says what it is needed for."""
     try:
         import pyarrow
+        import pyarrow.compute
         import pyarrow.ipc
         import pyarrow.parquet
     except ImportError as error:
@@ -62,12 +79,18 @@ def _read(
     arrow = library(f"Reading {form}")
     with source.file() as path:
         whole = undamaged(arrow, batches(arrow, path), source.name, form)
-        found = _rows(arrow, whole, source.name, options, problem)
-        for row, types in found:
-            for document in documents([(row, made)], problem):
-                meta = Fields(document.meta)
-                meta.types = {name: types[name] for name in meta}
-                yield replace(document, meta=meta)
+        check = partial(need_strings, arrow, source=source.name, options=options)
+        found = rows(arrow, whole, Table(source.name, options, check), problem)
+        yield from typed_documents(found, made, problem)
+
+
+def typed_documents(found: Iterable[TypedRow], schema: Made, problem: Problem) -> Iterator[Document]:
+    """The documents of rows, whose fields know the types of their columns; a row that is none is reported."""
+    for row, types in found:
+        for document in documents([(row, schema)], problem):
+            meta = Fields(document.meta)
+            meta.types = {name: types[name] for name in meta}
+            yield replace(document, meta=meta)
 
 
 def _parquet_batches(arrow: Any, path: Path) -> Iterator[Any]:
@@ -103,26 +126,27 @@ def undamaged(arrow: Any, batches: Iterator[Any], name: str, form: str) -> Itera
         ) from error
 
 
-def _rows(
-    arrow: Any, batches: Iterator[Any], source: str, options: Reading, problem: Problem
-) -> Iterator[tuple[Row, Mapping[str, Any]]]:
-    """The rows with the types of their columns."""
+def rows(arrow: Any, batches: Iterator[Any], table: Table, problem: Problem) -> Iterator[TypedRow]:
+    """The rows with the types of their columns; one that Python cannot hold is reported."""
     number, types = 0, dict[str, Any]()
     for batch in batches:
         if not types:
             types = dict(zip(unique(batch.schema.names), batch.schema.types, strict=True))
-            need_text(list(types), source, options)
-            _check_type(arrow, types[options.text_field], source, options)
+            table.check(types)
         for values in _values(arrow, batch):
             number += 1
-            place = f"{source}:{number}"
+            place = f"{table.source}:{number}"
             if isinstance(values, Exception):
-                problem(InputError(f"{place} cannot be read: {values}.", "Leave the column out, or mend the row."))
+                error = InputError(f"{place} cannot be read: {values}.", "Leave the column out, or mend the row.")
+                problem(error.about(os.fsencode(table.source), ".files"))
             else:
-                yield Row(dict(zip(types, values, strict=True)), place, source, options), types
+                yield Row(dict(zip(types, values, strict=True)), place, table.source, table.options), types
 
 
-def _check_type(arrow: Any, kind: Any, source: str, options: Reading) -> None:
+def need_strings(arrow: Any, types: Mapping[str, Any], source: str, options: Reading) -> None:
+    """Raises InputError where no column is the one of the text, or it is none of strings."""
+    need_text(list(types), source, options)
+    kind = types[options.text_field]
     bare = kind.value_type if arrow.types.is_dictionary(kind) else kind
     if str(bare) not in ("string", "large_string", "string_view", "null"):
         raise InputError(
@@ -132,9 +156,14 @@ def _check_type(arrow: Any, kind: Any, source: str, options: Reading) -> None:
 
 
 def _values(arrow: Any, batch: Any) -> Iterator[tuple[Any, ...] | Exception]:
-    """The values of each row; the error of one that Python cannot hold, such as a date in the year 50,000."""
+    """The values of each row; the error of one that Python cannot hold, such as a date in the year 50,000.
+
+    A text that is longer than any should be is no value either.
+    """
     try:
-        found = list(zip(*(_listed(arrow, column) for column in batch.columns), strict=True))
+        for column in batch.columns:
+            _check_length(arrow, column)
+        found = list(zip(*(listed(arrow, column) for column in batch.columns), strict=True))
     except (ValueError, OverflowError, arrow.ArrowException) as error:
         if batch.num_rows == 1:
             yield error
@@ -145,17 +174,15 @@ def _values(arrow: Any, batch: Any) -> Iterator[tuple[Any, ...] | Exception]:
         yield from found
 
 
-def _listed(arrow: Any, column: Any) -> list[Any]:
-    if getattr(column.type, "unit", None) != "ns":
-        return list(column.to_pylist())
-    kinds = {"timestamp": lambda: arrow.timestamp("us", column.type.tz), "time64": lambda: arrow.time64("us")}
-    target = kinds.get(str(column.type).partition("[")[0], lambda: arrow.duration("us"))()
-    try:
-        return list(column.cast(target).to_pylist())
-    except arrow.ArrowInvalid:
-        if arrow.types.is_duration(column.type):
-            return [None if count is None else f"{count} ns" for count in column.cast(arrow.int64()).to_pylist()]
-        return list(column.cast(arrow.string()).to_pylist())
+def _check_length(arrow: Any, column: Any) -> None:
+    """Raises ValueError for a text too long. Before they are turned into Python's, of which each is a copy."""
+    is_dictionary = arrow.types.is_dictionary(column.type)
+    texts = column.dictionary if is_dictionary else column
+    if str(texts.type) in _TEXTS:
+        lengths = arrow.compute.binary_length(texts)
+        longest = arrow.compute.max(lengths.take(column.indices) if is_dictionary else lengths).as_py() or 0
+        if longest > LONGEST:
+            raise ValueError(f"{longest >> 20} MB in one cell, which is more than one can be")
 
 
 def write_parquet(documents: Iterable[Document], path: Path, options: Writing) -> None:

@@ -6,6 +6,7 @@ the end of a line stays cut: its halves are not moved. What is drawn and not wri
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,7 +43,7 @@ def read(source: Source, options: Reading, problem: Problem) -> Iterator[Documen
             InputError(
                 f"{source.name}: {empty} of {len(pages)} pages hold no text (scanned?).",
                 "Make text of them first: ocrmypdf",
-            )
+            ).about(os.fsencode(source.name), ".files")
         )
     if len(pages) > sum(not page.strip() for page in pages):
         yield Document(_BETWEEN.join(pages), source.name, source.name, meta={"pages": _beginnings(pages)})
@@ -71,7 +72,8 @@ def _pages(library: Any, file: Any, name: str, problem: Problem) -> Iterator[str
             text = page.get_textpage().get_text_bounded().translate(_MARKS)
             page.close()
         except library.PdfiumError as error:
-            problem(InputError(f"{name}, page {number + 1} cannot be read: {error}", "The other pages are read."))
+            what = f"{name}, page {number + 1} cannot be read: {error}"
+            problem(InputError(what, "The other pages are read.").about(os.fsencode(name), ".files"))
             text, broken = "", broken + 1
             if broken == _MOST_BROKEN:
                 raise InputError(

@@ -7,12 +7,11 @@ the same documents: where one ends cannot be told from a paragraph's end, and na
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from gliner_cli.errors import InputError
-from gliner_cli.formats.decoding import LONGEST, Part, decoded, lines, too_long, whole
+from gliner_cli.formats.decoding import LONGEST, Part, decoded, encodable, lines, too_long, whole
 from gliner_cli.formats.sources import Problem, Source
 from gliner_cli.options import Reading, Writing
 from gliner_cli.types import Document
@@ -73,7 +72,7 @@ def write(documents: Iterable[Document], stream: BinaryIO, options: Writing) -> 
     """The texts, each written through at once. A lone surrogate becomes U+FFFD: UTF-8 has none."""
     between = ""
     for document in documents:
-        text = re.sub("[\ud800-\udfff]", "\ufffd", document.text)
+        text = encodable(document.text)
         stream.write(f"{between}{text}\n".encode())
         stream.flush()
         between = "\n"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from gliner_cli.formats.output import opened, partial
+from gliner_cli.formats.json_values import line
+from gliner_cli.formats.output import opened
 from gliner_cli.text.redaction import Replaced, redacted
 from gliner_cli.types import Document
 
@@ -20,12 +17,10 @@ def documents(given: Iterable[Document], map_file: Path | None) -> Iterator[Docu
     if map_file is None:
         yield from (redacted(document)[0] for document in given)
         return
-    with suppress(OSError):  # what is wrong with the name is said by `opened`
-        os.close(os.open(partial(map_file), os.O_CREAT | os.O_WRONLY, 0o600))  # it holds what others must not read
-    with opened(map_file) as stream:
+    with opened(map_file, private=True) as stream:
         for document in given:
             without, replacements = redacted(document)
-            stream.write(orjson.dumps(_row(without, replacements)) + b"\n")
+            stream.write(line(_row(without, replacements), without.id) + b"\n")
             yield without
 
 

@@ -172,12 +172,12 @@ def sources(
             if whole_folders and os.path.isdir(argument):
                 yield Source(argument, Path(argument))
                 continue
-            yield from _of(argument, suffixes, problem)
+            yield from _of(argument, suffixes, problem, whole_folders)
         except InputError as error:
-            problem(error)
+            problem(error.about(os.fsencode(argument), ".files"))
 
 
-def _of(argument: str, suffixes: Collection[str], problem: Problem) -> Iterator[Source]:
+def _of(argument: str, suffixes: Collection[str], problem: Problem, whole_folders: bool) -> Iterator[Source]:
     # os.path says no where Path raises: a whole text typed in place of a name is too long for one.
     if argument == STDIN:
         yield Source(STDIN)
@@ -186,7 +186,7 @@ def _of(argument: str, suffixes: Collection[str], problem: Problem) -> Iterator[
     elif os.path.exists(argument):
         yield Source(argument, Path(argument))
     elif found := _matches(argument):
-        yield from sources(found, suffixes, problem)
+        yield from sources(found, suffixes, problem, whole_folders)
     else:
         what = "matches no file" if glob.has_magic(argument) else "does not exist"
         shown = argument if len(argument) < 100 else f"{argument[:80]} …"
@@ -210,7 +210,8 @@ def _in_folder(folder: Path, suffixes: Collection[str], problem: Problem) -> Ite
         )
     for path in files:
         if os.path.exists(path) and not os.path.isfile(path):  # it may have no end, or no beginning
-            problem(InputError(f"{path} is a pipe or a device; it is left out.", "Name it, to read it all the same."))
+            error = InputError(f"{path} is a pipe or a device; it is left out.", "Name it, to read it all the same.")
+            problem(error.about(os.fsencode(path), ".files"))
         else:
             yield Source(str(path), path)
 
@@ -222,7 +223,7 @@ def _visible(folder: Path, problem: Problem) -> Iterator[Path]:
     """
 
     def report(error: OSError) -> None:
-        problem(_unreadable(error.filename, error))
+        problem(_unreadable(error.filename, error).about(os.fsencode(error.filename), ".files"))
 
     for parent, folders, names in os.walk(folder, onerror=report):
         folders[:] = (name for name in folders if not name.startswith("."))

@@ -12,15 +12,18 @@ import importlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from gliner_cli.errors import InputError, OutputError, needs
+from gliner_cli.formats.decoding import encodable
+from gliner_cli.formats.json_rows import score
 from gliner_cli.formats.json_values import as_text
+from gliner_cli.formats.msgpack import has_more_than
 from gliner_cli.formats.output import opened
 from gliner_cli.formats.sources import Problem, Source
-from gliner_cli.formats.tables import encodable
 from gliner_cli.options import Reading, WordRule, Writing
 from gliner_cli.text.words import words as words_of
 from gliner_cli.types import Document, Entity, Words
@@ -28,6 +31,7 @@ from gliner_cli.types import Document, Entity, Words
 SUFFIXES = (".spacy",)
 
 _LARGEST = 512 << 20  # bytes of a block unpacked: 5 million tokens with all that spaCy knows of them
+_MOST = 4_000_000  # values in it besides the tokens, some dozens a document and one a word: empty objects of 300 MB
 _ATTRIBUTES = ("ORTH", "ENT_IOB", "ENT_TYPE")
 _GROUP = "sc"  # the group of spaCy's own span categorizer
 
@@ -61,7 +65,10 @@ def read(source: Source, options: Reading, problem: Problem) -> Iterator[Documen
         zlib.error,
     )
     try:
+        _check_count(zlib.decompress(content), source.name)
         box = spacy.tokens.DocBin().from_bytes(content)
+        for inner in (*box.user_data, *box.span_groups):
+            _check_count(inner or b"", source.name)
         _bare(box, spacy.attrs.IDS)
         for number, doc in enumerate(box.get_docs(spacy.vocab.Vocab()), start=1):
             yield _document(doc, f"{source.name}:{number}", source.name)
@@ -85,6 +92,12 @@ def _check_size(path: Path, name: str) -> None:
         ) from error
 
 
+def _check_count(content: bytes, name: str) -> None:
+    """Raises InputError for what would become too many objects."""
+    if has_more_than(_MOST, content):
+        raise InputError(f"{name} holds more than {_MOST:,} values.", "Split it into several files.")
+
+
 def _bare(box: Any, ids: Mapping[str, int]) -> None:
     """Leaves only what we read: the others (heads of a tree, …) would be trusted with places in memory."""
     columns = [box.attrs.index(ids[name]) for name in _ATTRIBUTES if ids[name] in box.attrs]
@@ -95,7 +108,7 @@ def _bare(box: Any, ids: Mapping[str, int]) -> None:
 def _document(doc: Any, place: str, source: str) -> Document:
     text, known = doc.text, doc.user_data
     marked, grouped = (list(map(_place, spans)) for spans in (doc.ents, doc.spans.get(_GROUP, ())))
-    scores = {tuple(row[:3]): row[3] for row in known.get("scores", ()) if len(row) == 4}
+    scores = _scores(known.get("scores"))
     places = grouped if set(marked) <= set(grouped) else marked
     entities = (
         Entity(start, end, label, text[start:end], scores.get((start, end, label))) for start, end, label in places
@@ -104,6 +117,17 @@ def _document(doc: Any, place: str, source: str) -> Document:
     return Document(
         text, _name(known.get("id"), place), _name(known.get("source"), source), tuple(entities), _meta(known), words
     )
+
+
+def _scores(known: Any) -> Mapping[Place, float | None]:
+    """The scores of entities as we write them; others may keep something else under that name."""
+    found = dict[Place, float | None]()
+    for row in known if isinstance(known, list | tuple) else ():
+        match row:
+            case [int(start), int(end), str(label), given]:
+                with suppress(ValueError):
+                    found[start, end, label] = score(given)
+    return found
 
 
 def _place(span: Any) -> Place:

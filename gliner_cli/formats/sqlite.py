@@ -20,11 +20,11 @@ from urllib.parse import quote
 
 from gliner_cli.errors import InputError, OutputError
 from gliner_cli.formats.compression import compression
-from gliner_cli.formats.decoding import LONGEST
+from gliner_cli.formats.decoding import LONGEST, encodable
 from gliner_cli.formats.json_rows import Row, documents
 from gliner_cli.formats.output import partial
 from gliner_cli.formats.sources import Problem, Source
-from gliner_cli.formats.tables import cell, encodable, made, need_text, ours, rows, unique
+from gliner_cli.formats.tables import cell, made, need_text, ours, rows, unique
 from gliner_cli.options import Reading, Writing
 from gliner_cli.types import Document
 
@@ -247,7 +247,7 @@ def _copy(unfinished: Path, path: Path, table: str) -> None:
         ((sql,),) = connection.execute("SELECT sql FROM done.sqlite_master")
         connection.execute(f"DROP TABLE IF EXISTS main.{name}")
         connection.execute(sql)
-        connection.execute(f"INSERT INTO main.{name} SELECT * FROM done.{name} ORDER BY rowid")  # noqa: S608 (quoted)
+        connection.execute(f"INSERT INTO main.{name} SELECT * FROM done.{name}")  # noqa: S608 (quoted)
         connection.execute("COMMIT")
     unfinished.unlink()
 

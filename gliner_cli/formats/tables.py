@@ -21,7 +21,7 @@ from itertools import chain
 from typing import Any, BinaryIO
 
 from gliner_cli.errors import InputError, OutputError
-from gliner_cli.formats.decoding import LONGEST, Part, decoded, lines
+from gliner_cli.formats.decoding import LONGEST, Part, decoded, encodable, lines
 from gliner_cli.formats.json_rows import Row, beside, documents, entity_row
 from gliner_cli.formats.json_values import as_text
 from gliner_cli.formats.sources import Problem, Source
@@ -117,11 +117,6 @@ def cell(value: Any) -> str:
     return as_text(value)
 
 
-def encodable(text: str) -> str:
-    """Text that UTF-8 can hold: a lone surrogate becomes U+FFFD, which leaves every character in its place."""
-    return re.sub("[\ud800-\udfff]", "\ufffd", text)
-
-
 def late_column(name: str, document: Document, form: str) -> OutputError:
     """The error for a field that the table has no column for."""
     return OutputError(
@@ -138,7 +133,7 @@ class _Rows:
     """
 
     def __init__(self, parts: Iterator[Part], source: str, delimiters: str, text_field: str) -> None:
-        self._source, self._wrong = source, list[InputError]()
+        self._source, self._wrong, self._taken = source, list[InputError](), list[bytes]()
         text = self._text(parts)
         first = next(text, "")
         likely = max(delimiters, key=lambda one: len(_split(first, one)))  # only for telling which columns are there
@@ -147,6 +142,7 @@ class _Rows:
 
     def _text(self, parts: Iterator[Part]) -> Iterator[str]:
         for part in parts:
+            self._taken.append(part.content)
             try:
                 yield decoded(part, f"{self._source}:{part.line}")
             except InputError as error:
@@ -160,6 +156,7 @@ class _Rows:
         cells: list[str] = []
         while not cells:  # blank lines
             line = self._reader.line_num + 1
+            self._taken.clear()
             try:
                 cells = next(self._reader)
             except csv.Error as error:
@@ -169,6 +166,11 @@ class _Rows:
                 wrong, self._wrong = self._wrong[0], []
                 raise wrong
         return line, cells
+
+    @property
+    def raw(self) -> bytes:
+        """The lines of the row that came last, as they are."""
+        return b"".join(self._taken)
 
 
 _QUOTES = 'A cell that holds the delimiter, a quote or a line break is quoted, and a quote in it doubled: "5"" disks"'
@@ -202,14 +204,14 @@ def _fields(found: _Rows, names: list[str], source: str, problem: Problem) -> It
         except StopIteration:
             return
         except InputError as error:
-            problem(error)
+            problem(error.about(found.raw, ".csv"))
             continue
         place = f"{source}:{line}"
         if len(cells) == len(names):
             yield dict(zip(names, cells, strict=True)), place
         else:
             what = f"{place} has {len(cells)} cells; {len(names)} were expected, as in the header."
-            problem(InputError(what, _QUOTES).about(_line(cells, ",", harmless=False), ".csv"))
+            problem(InputError(what, _QUOTES).about(found.raw, ".csv"))
 
 
 def _write(documents: Iterable[Document], stream: BinaryIO, options: Writing, delimiter: str) -> None:

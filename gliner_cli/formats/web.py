@@ -6,7 +6,9 @@ space stays), and what is not shown is left out. The title goes to `meta`. A fil
 
 from __future__ import annotations
 
+import codecs
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,13 +21,17 @@ from gliner_cli.types import Document
 SUFFIXES = (".html", ".htm", ".xhtml")
 BEGINNINGS = (b"<!doctype html", b"<html")
 
-_DEEPEST = (
-    5000  # elements in one another: finding where one ends takes a parser longer with each (browsers stop at 512)
-)
+_MOST_STEPS = 200_000_000  # from an element to the one around it, for all tags: some five seconds
 _HEAD = 1024  # bytes in which a page has to say how it is encoded (HTML standard, 4.2.5.4)
 _SAID = re.compile(rb"<meta[^>]*?charset\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
 # What the web calls so is cp1252 (WHATWG Encoding, 4.2).
 _WESTERN = ("latin-1", "latin1", "iso-8859-1", "iso8859-1", "us-ascii", "ascii")
+
+# What a page may name (WHATWG Encoding, 4.2), as Python calls it; one in UTF-16 could not say so in ASCII.
+_OF_THE_WEB = frozenset((
+    "utf-8", "big5", "big5hkscs", "cp866", "cp874", "cp932", "cp949", "euc_jp", "euc_kr", "gb18030", "gb2312", "gbk",
+    "iso2022_jp", "koi8-r", "koi8-u", "mac-cyrillic", "mac-roman", "shift_jis", "tis-620",
+    *(f"cp125{number}" for number in range(9)), *(f"iso8859-{number}" for number in range(1, 17))))  # fmt: skip
 
 # fmt: off
 _UNSEEN = frozenset(("head", "script", "style", "template", "noscript", "iframe", "object", "audio", "video", "canvas",
@@ -53,10 +59,8 @@ def read(source: Source, options: Reading, problem: Problem) -> Iterator[Documen
     with source.opened() as stream:
         encoding = _encoding(stream.peek(_HEAD), source.name, options.encoding)
         markup = decoded(whole(stream, source.name, encoding), source.name)
-    if _depth(markup) > _DEEPEST:
-        raise InputError(
-            f"{source.name} has more than {_DEEPEST} elements in one another, which no page has.", "Leave it out."
-        )
+    if _is_too_deep(markup):
+        raise InputError(f"{source.name} has more elements in one another than any page has.", "Leave it out.")
     page = LexborHTMLParser(markup)
     title = page.css_first("head > title")
     named = {"title": _collapsed(title.text()).strip()} if title else {}
@@ -73,19 +77,26 @@ def _encoding(head: bytes, name: str, asked: str) -> str:
     own = said[1].decode().lower() if said else ""
     if own in _WESTERN:
         return "cp1252"
-    if own and not own.startswith("utf-16") and not unknown(own):  # a page in UTF-16 could not have said so in ASCII
+    if own and not unknown(own) and codecs.lookup(own).name in _OF_THE_WEB:
         return own
     return detected(head, name) if asked == AUTO else "utf-8"
 
 
-def _depth(markup: str) -> int:
-    """About how many elements are in one another."""
-    depth = deepest = 0
-    for end, name, empty in _TAG.findall(markup):
-        if not empty and name.lower() not in _NEVER_DEEP:
-            depth = max(0, depth + (-1 if end else 1))
-            deepest = max(deepest, depth)
-    return deepest
+def _is_too_deep(markup: str) -> bool:
+    """Whether a parser, which looks through the open elements for each tag, would be at it for long.
+
+    What a program compares (`i<n`) is taken for an element, for one that is never ended.
+    """
+    steps, opened = 0, Counter[str]()
+    depth = 0
+    for end, tag, empty in _TAG.findall(markup):
+        name = tag.lower()
+        if end and opened[name]:
+            opened[name], depth = opened[name] - 1, depth - 1
+        elif not end and name not in _NEVER_DEEP and not (empty and (opened["svg"] or opened["math"])):
+            opened[name], depth = opened[name] + 1, depth + 1
+        steps += depth
+    return steps > _MOST_STEPS
 
 
 def text(root: Any) -> str:

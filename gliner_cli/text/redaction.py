@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from gliner_cli.text.pages import are_pages
 from gliner_cli.types import Document, Entity
 
 
@@ -22,18 +24,36 @@ def redacted(document: Document) -> tuple[Document, list[Replaced]]:
     """The document with every entity's text replaced, and what is needed to undo it.
 
     Entities that overlap are replaced as one, under the label of the longest. Names that differ in case or white space
-    only are the same. A placeholder that the text holds already is passed over. The words are to be cut again.
+    only are the same. A placeholder that the text holds already is passed over. The words are to be cut again. Pages
+    begin where they do in the new text.
     """
     named, text, place = _Placeholders(document.text), "", 0
-    entities, replacements = [], []
+    entities, replacements, covered = [], [], list[tuple[int, int]]()
     for entity in _apart(document.entities, document.text):
         text += document.text[place : entity.start]
         placeholder = named.of(entity)
         entities.append(Entity(len(text), len(text) + len(placeholder), entity.label, placeholder, entity.score))
+        covered.append((entity.start, entity.end))
         replacements.append(Replaced(entities[-1].start, entities[-1].end, entity.text))
         text, place = text + placeholder, entity.end
     text += document.text[place:]
-    return replace(document, text=text, entities=tuple(entities), words=None), replacements
+    meta = _paged(document.meta, covered, replacements)
+    return replace(document, text=text, entities=tuple(entities), meta=meta, words=None), replacements
+
+
+def _paged(
+    meta: Mapping[str, Any], covered: Sequence[tuple[int, int]], replacements: Sequence[Replaced]
+) -> Mapping[str, Any]:
+    """The fields, with the places where pages begin in the redacted text; within a placeholder none does."""
+
+    def moved(place: int) -> int:
+        before = bisect_left(covered, (place, 0))
+        if not before:
+            return place
+        return replacements[before - 1].end + max(0, place - covered[before - 1][1])
+
+    pages: Any = meta.get("pages")
+    return {**meta, "pages": list(map(moved, pages))} if are_pages(pages) else meta
 
 
 def restored(text: str, replacements: Sequence[Replaced]) -> str:

@@ -11,6 +11,8 @@ BROKEN = {
     "a.jsonl": (b'{"text": "Mara"}\n{"text": "Ivo"\n{"text": 3}\n', ".jsonl", b'{"text": "Ivo"\n{"text":3}\n'),
     "a.json": (b'[{"text": "Mara"},\n{"text":\n "Ivo" "x"},\n{"text": "Ulm"}]', ".jsonl", b'{"text":  "Ivo" "x"}\n'),
     "a.conll": (b"Mara B-person\n\nIvo X-person\nran O\n\nUlm B-city\n", ".conll", b"Ivo X-person\nran O\n\n"),
+    "a.csv": (b'text;n\nMara;1\nIvo\n"Ulm"x;2\n\n"c\n\xe9";3\n', ".csv", b'Ivo\n"Ulm"x;2\n"c\n\xe9";3\n'),
+    "b.jsonl": (b'{"text": "Mara"}\n[1, "Ivo"]\n', ".jsonl", b'[1, "Ivo"]\n'),
     "a.txt": (b"Mara\n\xff\xfe\nIvo\n", ".txt", b"\xff\xfe\n\n"),
 }
 
@@ -35,6 +37,18 @@ def test_files_that_cannot_be_read_are_kept_by_name(tmp_path):
     problems = Problems("skip", tmp_path / "out.jsonl")
     assert not list(formats.read(map(str, broken), Reading(), problems))
     assert (tmp_path / "out.jsonl.skipped.files").read_text().splitlines() == list(map(str, broken))
+
+
+def test_what_is_not_there_and_what_is_broken_in_a_folder_are_kept_by_name(tmp_path):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.ann").write_text("T1\tx 0 9\tMara")
+    (tmp_path / "texts" / "a.txt").write_text("Mara")
+    missing, problems = str(tmp_path / "no.txt"), Problems("skip", tmp_path / "out.jsonl")
+    assert not list(formats.read([missing], Reading(), problems))
+    assert not list(formats.read([str(tmp_path / "texts")], Reading(input_format="brat"), problems))
+    kept = (tmp_path / "out.jsonl.skipped.files").read_text().splitlines()
+    assert kept == [missing, str(tmp_path / "texts" / "a.ann")]
+    assert problems.lost == 0
 
 
 def test_an_older_file_of_what_was_left_out_is_replaced(tmp_path):

@@ -40,9 +40,9 @@ def test_what_is_written_is_read_back(tmp_path_factory, given):
 
 @pytest.fixture
 def read_lines(tmp_path):
-    def lines(text):
-        (tmp_path / "a.conll").write_bytes(text.encode() if isinstance(text, str) else text)
-        found, problems = read(tmp_path / "a.conll")
+    def lines(text, name="a.conll", **options):
+        (tmp_path / name).write_bytes(text.encode() if isinstance(text, str) else text)
+        found, problems = read(tmp_path / name, **options)
         return found, [problem.message.removeprefix(f"{tmp_path}/") for problem in problems]
 
     return lines
@@ -165,3 +165,55 @@ def test_a_lone_surrogate_is_written_as_a_replacement(read_lines):
 def test_an_empty_text_is_a_document_too(read_lines):
     found, _ = read_lines(written("conll", [Document(""), Document("a"), Document("")]))
     assert [document.text for document in found] == ["", "a", ""]
+
+
+@pytest.mark.parametrize(
+    ("line", "columns"),
+    [
+        ("{} {} NN 7", "1,2"),
+        ("7 {1} NN {0}", "4,2"),
+        ("{} _ _ {} _ NN", " 1 , 4 "),
+        ("New York\t{}\t\t{}", "2,4"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.conll", "a.tsv"])
+def test_columns_can_be_named(line, columns, name, read_lines):
+    text = "# sent_id = 7\n" + "\n".join(line.format(*pair) for pair in [("#", "B-x"), ("a", "I-x"), ("b", "O")])
+    (document,), problems = read_lines(text, name, input_format="conll", columns=columns)
+    assert (document.text, found_in(document), problems) == ("# a b", [("# a", "x")], [])
+
+
+def test_a_line_without_the_named_columns_costs_its_document(read_lines):
+    found, problems = read_lines("a NN O\nb O\n\nc NN O\n", columns="1,3")
+    assert [document.text for document in found] == ["c"]
+    assert problems == ["a.conll:2 has 2 columns; 3 were expected. Its document is left out."]
+
+
+@pytest.mark.parametrize("columns", ["", "1", "0,1", "2,2", "-1,2", "a,b", "1,2,3", "1,99999", "١,٢"])
+def test_columns_that_are_none_are_said(columns, read_lines):
+    found, (problem,) = read_lines("a O\n", columns=columns)
+    assert not found
+    assert problem.startswith(f"--columns {columns} is none")
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "said"),
+    [
+        ("-DOCSTART- O\n\n" + "word O\n\n" * 300, [], "a.conll:1 begins a document of more than"),
+        ("-DOCSTART- O\n\nb O\n-DOCSTART-\n" + "word O\n\n" * 300, ["b"], "a.conll:4 begins a document of more than"),
+        ("a O\n\n" + "word O\n" * 300, ["a"], "a.conll:3 begins a sentence of more than"),
+        ("x\n" * 300, [], "a.conll:1 begins a sentence of more than"),  # few bytes, and many lines
+    ],
+)
+def test_what_has_no_ends_is_not_held(text, before, said, read_lines, monkeypatch):
+    monkeypatch.setattr("gliner_cli.formats.conll.LONGEST", 2000)
+    found, (problem,) = read_lines(text)
+    assert [document.text for document in found] == before
+    assert problem.startswith(said)
+
+
+def test_many_short_documents_are_not_too_long(read_lines, monkeypatch):
+    monkeypatch.setattr("gliner_cli.formats.conll.LONGEST", 2000)
+    for text in ("-DOCSTART- O\n\nword O\n\n" * 300, "word O\n\n" * 300):
+        found, problems = read_lines(text)
+        assert (len(found), problems) == (300, [])

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ from gliner_cli.options import Writing
 from gliner_cli.types import Document, Entity
 from tests.formats.reading import read
 
-pytest.importorskip("pyarrow")
+pyarrow = pytest.importorskip("pyarrow")
 
 GIVEN = [
     Document(
@@ -120,3 +121,52 @@ def test_an_unfinished_folder_has_not_its_name(folder):
     assert not folder.exists()
     write(GIVEN, folder)
     assert read(folder, input_format="datasets")[0] == GIVEN
+
+
+def test_rows_are_those_of_any_table_of_arrow(folder, tmp_path):
+    write(GIVEN, folder)
+    columns = {
+        "text": pyarrow.array(["a", "b"]),
+        "n": pyarrow.array([1, 2], pyarrow.int16()),
+        "when": pyarrow.array([10**12, 0], pyarrow.timestamp("s")),  # the year 33658
+        "fine": pyarrow.array([1, 1], pyarrow.timestamp("ns")),
+    }
+    (path,) = folder.glob("*.arrow")
+    given = pyarrow.table(columns)
+    with pyarrow.ipc.new_stream(path, given.schema) as file:
+        file.write_table(given)
+    (document,), (problem,) = read(folder, input_format="datasets")
+    assert f"{path}:1 cannot be read" in problem.message
+    assert (document.text, document.meta["fine"]) == ("b", "1970-01-01 00:00:00.000000001")
+    formats.write([document], Writing(tmp_path / "b.arrow"))
+    with pyarrow.ipc.open_file(tmp_path / "b.arrow") as file:
+        assert [file.schema.field(name).type for name in ("n", "when", "fine")] == given.schema.types[1:]
+
+
+def test_a_column_that_is_no_text_is_said(folder):
+    write(GIVEN, folder)
+    found, (problem,) = read(folder, input_format="datasets", text_field="n")
+    assert not found
+    assert "has the type int64 in its column 'n'" in problem.message
+
+
+def test_the_folder_one_is_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").touch()
+    with pytest.raises(OutputError, match="is there already"):
+        write(GIVEN, Path("."))
+
+
+def test_there_is_a_folder_to_be_in(tmp_path):
+    with pytest.raises(OutputError, match="there is no folder") as caught:
+        write(GIVEN, tmp_path / "no" / "out")
+    assert "mkdir -p" in caught.value.hint
+
+
+def test_an_error_of_the_documents_is_none_of_the_output(folder):
+    def failing():
+        yield GIVEN[0]
+        raise FileNotFoundError("a checkpoint")
+
+    with pytest.raises(FileNotFoundError, match="a checkpoint"):
+        write(failing(), folder)

@@ -67,6 +67,18 @@ def test_entities_of_xml_are_not_resolved(path, tmp_path):
     assert "secret" not in "".join(document.text for document in found)
 
 
+SPAN = b'<w:tbl><w:tr><w:tc><w:tcPr><w:gridSpan w:val="2147483647"/></w:tcPr><w:p><w:r><w:t>wide</w:t></w:r></w:p></w:tc></w:tr></w:tbl>'
+CELL = b"<w:tr><w:tc><w:tcPr><w:vMerge%s/></w:tcPr><w:p><w:r><w:t>%s</w:t></w:r></w:p></w:tc></w:tr>"
+
+
+def test_merged_cells_are_neither_a_bomb_nor_read_again(path):
+    high = b"<w:tbl>" + CELL % (b' w:val="restart"', b"high") + CELL % (b"", b"") * 3000 + b"</w:tbl>"
+    rewritten(path, lambda content: content.replace(b"<w:sectPr", SPAN + high + b"<w:sectPr", 1))
+    ((document,), problems) = read(path)
+    assert not problems
+    assert document.text == "wide\nhigh" + "\n" * 3000
+
+
 def test_a_bomb_is_not_unpacked(path, monkeypatch):
     monkeypatch.setattr(docx_format, "LONGEST", 1 << 20)
     rewritten(path, lambda content: content + b" " * (2 << 20))

@@ -49,6 +49,23 @@ def test_where_a_stream_is_cut_does_not_matter(size):
     assert [orjson.loads(part) for part in cut if part] == rows
 
 
+def test_many_values_in_one_line_are_cut_in_one_go(tmp_path):
+    class Counted(bytes):
+        """Bytes that count how many of them were copied."""
+
+        def __getitem__(self, key):
+            taken = super().__getitem__(key)
+            copied.append(len(taken) if isinstance(key, slice) else 1)
+            return Counted(taken) if isinstance(key, slice) else taken
+
+    copied = []
+    content = Counted(b"{\n}" + b"{}" * 10_000)
+    cut = list(_cut([Part(1, 0, content)], "a"))
+    assert len(cut) == 10_002  # with what comes after the last: nothing
+    assert [part.line for part, _ in cut[:3]] == [1, 2, 2]
+    assert sum(copied) <= 2 * len(content)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "latin-1"])
 @pytest.mark.parametrize(
     "content", ['\n [{"a": "é"},\n {"a": 2}]\n', '{"a": "é"}\n\n{"a": 2}', '{\n"a": "é"}\n{\n"a": 2}\n']
@@ -122,7 +139,10 @@ def test_what_json_has_no_type_for_is_text(beside):
     when = datetime.datetime(2020, 1, 2, 3, 4)
     given = {"n": Decimal("1.50"), "b": b"\x01\xff", "when": [when, when.date()], "long": datetime.timedelta(1)}
     said = {"n": "1.50", "b": "01ff", "when": ["2020-01-02 03:04:00", "2020-01-02"], "long": "1 day, 0:00:00"}
-    assert json.loads(line({**given, "beside": [beside]}, "d")) == {**said, "beside": [beside if isinstance(beside, str) else pytest.approx(beside, nan_ok=True)]}
+    assert json.loads(line({**given, "beside": [beside]}, "d")) == {
+        **said,
+        "beside": [beside if isinstance(beside, str) else pytest.approx(beside, nan_ok=True)],
+    }
 
 
 def test_what_has_no_end_is_said():

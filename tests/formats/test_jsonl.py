@@ -85,7 +85,7 @@ def test_nan_goes_through(read_rows):
 
 def test_what_json_cannot_hold_is_an_error_with_a_name():
     with pytest.raises(OutputError, match="odd one"):
-        written("jsonl", [Document("a", "odd one", meta={"x": {1, 2}})])
+        written("jsonl", [Document("a", "odd one", meta={"x": {(1, 2): 3}})])
 
 
 @pytest.mark.parametrize(
@@ -172,3 +172,14 @@ def test_a_line_of_ten_megabytes(read_rows):
     (document,), _ = read_rows(json.dumps({"text": "x " * 5_000_000}))
     assert len(document.text) == 10_000_000
     assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize(
+    "score", ["1" + "0" * 400, "NaN", "-Infinity", "true", '"1"'], ids=["huge", "nan", "-inf", "true", "text"]
+)
+def test_a_score_is_a_number_as_programs_have_them(score, read_rows):
+    row = '{"text": "Ada", "entities": [{"start": 0, "end": 3, "label": "x", "score": %s}]}'
+    found, (problem,) = read_rows(row % score)
+    assert not found
+    assert "does not fit" in problem.message
+    assert read_rows(row % 1)[0][0].entities[0].score == 1

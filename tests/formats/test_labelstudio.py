@@ -137,3 +137,35 @@ def test_mutations_are_problems_and_no_tracebacks(tmp_path):
     for bad in mutated(json.dumps([TASK, MIN, TASK]).encode()):
         (tmp_path / "a.json").write_bytes(bad)
         read(tmp_path / "a.json", input_format="label-studio")
+
+
+@pytest.mark.parametrize("score", [10**400, float("nan"), True, "1"], ids=["huge", "nan", "true", "text"])
+def test_a_score_is_a_number_as_programs_have_them(score, read_tasks):
+    found, (problem,) = read_tasks(
+        {"data": {"text": "Ada"}, "predictions": [{"result": [region(0, 3, "Ada", "x", score=score)]}]}
+    )
+    assert not found
+    assert "does not fit" in problem.message
+
+
+def test_the_places_of_a_long_text_are_counted_once(read_tasks):
+    names = [f"A{number:05}" for number in range(20_000)]
+    regions = [
+        region(10 * at, 10 * at + 6, name, "x") for at, name in enumerate(names)
+    ]  # nine characters are ten there
+    ((document,), problems) = read_tasks(
+        {"data": {"text": "".join(f"{name} 😀 " for name in names)}, "predictions": [{"result": regions}]}
+    )
+    assert not problems
+    assert [(entity.start, entity.text) for entity in document.entities] == [
+        (9 * at, name) for at, name in enumerate(names)
+    ]
+
+
+@pytest.mark.parametrize("end", [9, 10**6])
+def test_a_place_beyond_the_text_is_none(end, read_tasks):
+    found, (problem,) = read_tasks(
+        {"data": {"text": "Ada 😀"}, "predictions": [{"result": [region(0, end, None, "x")]}]}
+    )
+    assert not found
+    assert "does not fit" in problem.message

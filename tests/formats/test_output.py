@@ -5,6 +5,7 @@ import lzma
 import os
 import stat
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,26 @@ def test_an_archive_is_whole_and_the_same_every_time(tmp_path):
     write(tmp_path / "b.jsonl.GZ", b"x" * 1000)
     assert gzip.decompress((tmp_path / "a.jsonl.gz").read_bytes()) == b"x" * 1000
     assert (tmp_path / "a.jsonl.gz").read_bytes() == (tmp_path / "b.jsonl.GZ").read_bytes()
+
+
+@pytest.mark.parametrize(("ending", "compress"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)])
+def test_an_archive_of_many_documents_is_as_small_as_one_of_their_bytes(ending, compress, tmp_path):
+    documents = [Document(f"Ada met {number} people.", str(number)) for number in range(500)]
+    for name in ("a.jsonl", f"a.jsonl.{ending}"):
+        formats.write(documents, Writing(tmp_path / name))
+    at_once = len(compress((tmp_path / "a.jsonl").read_bytes()))
+    assert (tmp_path / f"a.jsonl.{ending}").stat().st_size < 1.02 * at_once
+
+
+def test_who_reads_along_at_a_pipe_of_an_archive_has_each_document_at_once(tmp_path):
+    pipe = tmp_path / "pipe.jsonl.gz"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with opened(pipe) as stream:
+        stream.write(b"first")
+        stream.flush()
+        assert zlib.decompressobj(31).decompress(os.read(reader, 1000)) == b"first"
+    os.close(reader)
 
 
 def test_what_was_done_before_an_interruption_can_be_unpacked(tmp_path):

@@ -1,5 +1,6 @@
 import datetime
 import itertools
+import json
 import subprocess
 import sys
 import tracemalloc
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from gliner_cli import formats
 from gliner_cli.errors import MissingExtraError, OutputError
-from gliner_cli.formats import arrow_columns
+from gliner_cli.formats import arrow_columns, jsonl
+from gliner_cli.formats import parquet as parquet_format
 from gliner_cli.options import Reading, Writing
 from gliner_cli.types import Document, Entity
 from tests.formats.reading import read
@@ -91,6 +93,41 @@ def test_the_types_of_columns_go_through(tmp_path, suffix):
         assert result.schema.field(name).type == columns[name].type
         assert str(result[name].to_pylist()) == str(columns[name].to_pylist())
     assert result["id"].to_pylist() == [f"{path}:1", f"{path}:2"]
+
+
+@both
+def test_times_that_need_nanoseconds_are_text_and_times_again(tmp_path, suffix):
+    count = 1_577_836_800_123_456_789
+    columns = {
+        "text": arrow.array(["a", "b", "c"]),
+        "bare": arrow.array([count, None, 1_000], arrow.timestamp("ns")),
+        "zone": arrow.array([1_000, count, count], arrow.timestamp("ns", "Europe/Berlin")),
+        "time": arrow.array([1, 1_000, None], arrow.time64("ns")),
+        "long": arrow.array([1_000, 7, None], arrow.duration("ns")),
+    }
+    path, again = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
+    put(path, arrow.table(columns))
+    found, problems = read(path)
+    assert not problems
+    assert found[0].meta["bare"] == "2020-01-01 00:00:00.123456789"
+    assert found[2].meta["bare"] == datetime.datetime(1970, 1, 1, 0, 0, 0, 1)
+    assert found[1].meta["long"] == "7 ns"
+    assert json.loads(jsonl.line(found[0]))["bare"] == found[0].meta["bare"]
+    write(again, found)
+    result = table(again)
+    for name in ("bare", "zone", "time", "long"):
+        assert result[name].combine_chunks() == table(path)[name].combine_chunks()
+
+
+@both
+def test_a_cell_longer_than_a_document_can_be_costs_its_row(tmp_path, suffix, monkeypatch):
+    monkeypatch.setattr(parquet_format, "LONGEST", 100)
+    texts = arrow.array(["a", "é" * 51, "b"])
+    for column in (texts, texts.dictionary_encode()):
+        put(tmp_path / f"a.{suffix}", arrow.table({"text": column}))
+        found, (problem,) = read(tmp_path / f"a.{suffix}")
+        assert [document.text for document in found] == ["a", "b"]
+        assert f"a.{suffix}:2 " in problem.message
 
 
 @both
@@ -310,10 +347,12 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    for act in (lambda: read(tmp_path / "a.parquet"), lambda: write(tmp_path / "b.parquet", [ADA])):
-        with pytest.raises(MissingExtraError) as caught:
-            act()
-        assert "gliner-cli[parquet]" in caught.value.hint
+    found, (problem,) = read(tmp_path / "a.parquet")
+    with pytest.raises(MissingExtraError) as caught:
+        write(tmp_path / "b.parquet", [ADA])
+    assert not found
+    assert "gliner-cli[parquet]" in caught.value.hint
+    assert problem.hint == caught.value.hint
 
 
 def test_nothing_heavy_is_loaded_before_it_is_needed():

@@ -315,3 +315,41 @@ def test_a_pipe_that_is_no_archive_is_said(piped):
     found, (problem,) = read(piped(b"plain", "pipe.gz"))
     assert not found
     assert "is not a whole gzip file" in problem.message
+
+
+def test_a_format_that_is_not_installed_costs_only_its_files(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    for name, content in [("a.txt", "a"), ("b.pdf", "%PDF"), ("c.txt", "c")]:
+        (tmp_path / name).write_text(content)
+    found, (problem,) = read(tmp_path)
+    assert [document.text for document in found] == ["a", "c"]
+    assert (type(problem), problem.message) == (InputError, "Reading PDF needs packages that are not installed.")
+    assert "gliner-cli[documents]" in problem.hint
+    assert problem.part == (os.fsencode(tmp_path / "b.pdf"), ".files")
+
+
+@pytest.mark.parametrize(
+    ("form", "names"),
+    [
+        ("text", ["a.txt", "b.md"]),
+        ("jsonl", ["a.jsonl", "a.ndjson.gz"]),
+        ("json", ["a.json"]),
+        ("csv", ["a.csv"]),
+        ("prodigy", ["a.json", "a.jsonl", "a.ndjson.gz"]),
+        ("rows", ["a.json", "a.jsonl", "a.ndjson.gz"]),
+        ("brat", ["."]),
+    ],
+)
+def test_a_folder_is_read_for_the_format_that_was_said(form, names, tmp_path):
+    for name in ["a.txt", "a.ann", "b.md", "a.json", "a.jsonl", "a.ndjson.gz", "a.csv", "a.pdf"]:
+        (tmp_path / name).write_text("")
+    found = formats.named([str(tmp_path)], Reading(input_format=form), pytest.fail)
+    assert [os.path.relpath(source.path, tmp_path) for source in found] == names
+
+
+def test_texts_beside_annotations_are_read_with_these_unless_texts_were_asked_for(tmp_path):
+    for name in ["a.txt", "a.ann", "b.txt"]:
+        (tmp_path / name).write_text("")
+    for form, names in [("auto", ["a.ann", "b.txt"]), ("text", ["a.txt", "b.txt"])]:
+        found = formats.named([str(tmp_path)], Reading(input_format=form), pytest.fail)
+        assert [source.path.name for source in found] == names

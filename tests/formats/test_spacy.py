@@ -14,6 +14,7 @@ from gliner_cli.types import Document, Entity, Words
 from tests.formats.reading import read
 
 pytest.importorskip("spacy")
+import srsly
 from spacy.tokens import Doc, DocBin, Span
 from spacy.vocab import Vocab
 
@@ -101,6 +102,17 @@ def test_words_are_cut_as_asked(path):
     assert [len(document.words) for document in read(path)[0]] == [3]
 
 
+def test_scores_that_are_none_are_left_out(path):
+    doc = Doc(Vocab(), words=["Ada"], user_data={})
+    doc.ents = [Span(doc, 0, 1, "PERSON")]
+    for scores in (7, [7], [[[], 3, "PERSON", 1]], [[0, 4, "PERSON", "x"]], [[0, 3, "PERSON", float("nan")]]):
+        doc.user_data["scores"] = scores
+        DocBin(docs=[doc], store_user_data=True).to_disk(path)
+        ((document,), problems) = read(path)
+        assert not problems
+        assert document.entities == (Entity(0, 3, "PERSON", "Ada"),)
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"no zlib", zlib.compress(b""), zlib.compress(b"\x80"), zlib.compress(b"x" * 99)]
 )
@@ -122,6 +134,19 @@ def test_a_bomb_is_not_unpacked(path, monkeypatch):
     monkeypatch.setattr(DocBin, "from_bytes", pytest.fail)
     path.write_bytes(zlib.compress(bytes(5 << 20)))
     assert "more than 4 MB" in read(path)[1][0].message
+
+
+@pytest.mark.parametrize("name", ["cats", "user_data", "span_groups"])
+def test_a_bomb_of_small_values_is_not_unpacked(name, path, monkeypatch):
+    box = DocBin(docs=[Doc(Vocab(), words=["a"])], store_user_data=True)
+    message = srsly.msgpack_loads(zlib.decompress(box.to_bytes()))
+    message[name] = [{}] * 3000 if name == "cats" else [srsly.msgpack_dumps([{}] * 3000)]
+    path.write_bytes(zlib.compress(srsly.msgpack_dumps(message)))
+    monkeypatch.setattr(spacy, "_MOST", 2000)
+    monkeypatch.setattr(DocBin, "get_docs", pytest.fail)
+    found, (problem,) = read(path)
+    assert not found
+    assert "more than 2,000 values" in problem.message
 
 
 def test_fields_that_json_has_no_type_for_are_text(path):

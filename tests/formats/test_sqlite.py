@@ -327,3 +327,9 @@ def test_changed_files_raise_nothing(path):
         path.write_bytes(changed[: chance.choice([len(changed), chance.randint(1, len(changed))])])
         found, _ = read(path)
         assert all(isinstance(document, Document) for document in found)
+
+
+def test_rows_keep_their_order_where_a_field_is_called_rowid(path):
+    run(path, "CREATE TABLE docs (x)")
+    write(path, [Document(text, text, meta={"rowid": number}) for text, number in [("a", 3), ("b", 1), ("c", 2)]])
+    assert run(path, "SELECT id, rowid FROM entities") == [("a", 3), ("b", 1), ("c", 2)]

@@ -48,6 +48,10 @@ def test_the_title_is_kept_and_is_no_text(tmp_path):
     )  # fmt: skip
 
 
+# Which Python knows, and browsers do not: they would make something else of the bytes.
+NO_ENCODINGS = ("punycode", "idna", "unicode_escape", "raw_unicode_escape", "utf-7", "rot13", "cp037")
+
+
 @pytest.mark.parametrize(
     ("content", "asked", "text"),
     [
@@ -57,6 +61,9 @@ def test_the_title_is_kept_and_is_no_text(tmp_path):
         ("<meta charset=iso-8859-1><p>“é”".encode("cp1252"), "utf-8", "“é”"),
         ("<meta http-equiv=Content-Type content='text/html; charset=Shift_JIS'><p>東京".encode("shift_jis"), "utf-8", "東京"),
         ("<meta charset=klingon><p>é".encode(), "utf-8", "é"),
+        *((f"<meta charset={name}><p>é+AOk-\\xe9-x".encode(), "utf-8", "é+AOk-\\xe9-x") for name in NO_ENCODINGS),
+        ("<meta charset=ibm866><p>дом".encode("cp866"), "utf-8", "дом"),
+        ("<meta charset=gb2312><p>中文".encode("gb2312"), "utf-8", "中文"),
         ("<meta charset=latin-1><p>дом".encode("cp1251"), "cp1251", "дом"),
         ("<meta charset=cp1251><p>дом".encode("cp1251"), "auto", "дом"),
         (("<p>" + "Президент прибыл в Москву. " * 9).encode("cp1251"), "auto", ("Президент прибыл в Москву. " * 9).strip()),
@@ -84,6 +91,23 @@ def test_a_page_deeper_than_any_is_refused_at_once(tmp_path):
     (tmp_path / "a.html").write_text("<div>" * 200_000 + "x")
     found, (problem,) = read(tmp_path / "a.html")
     assert not found
-    assert "5000 elements in one another" in problem.message
+    assert "elements in one another" in problem.message
     assert shown(tmp_path, "<div>" * 1000 + "x") == "x"
     assert shown(tmp_path, "<p>x" * 10_000).count("x") == 10_000
+
+
+@pytest.mark.parametrize("markup", ["<div></b>", "<div/>", "<a;>"])
+def test_elements_that_are_hardly_ended_are_deep_too(markup, tmp_path):
+    (tmp_path / "a.html").write_text(markup * 100_000 + "x")
+    assert "elements in one another" in read(tmp_path / "a.html")[1][0].message
+
+
+def test_many_elements_within_deep_ones_are_refused_at_once(tmp_path):
+    (tmp_path / "a.html").write_text("<div>" * 4900 + "<div>x</div>" * 100_000)
+    assert "elements in one another" in read(tmp_path / "a.html")[1][0].message
+
+
+def test_what_programs_compare_is_no_element(tmp_path):
+    script = "<script>" + "for (i=0;i<n;i++) x();" * 6000 + "</script>"
+    picture = "<svg>" + "<path d='M0 0'/>" * 10_000 + "</svg>"
+    assert shown(tmp_path, f"<p>a {script} {picture} b" + "<p><b>c</b>" * 1000).startswith("a b\nc\nc")

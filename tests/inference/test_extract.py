@@ -4,8 +4,8 @@ import gliner_cli
 from gliner_cli.checkpoint.folder import load
 from gliner_cli.checkpoint.hub import located
 from gliner_cli.errors import DeviceError, LabelError
-from gliner_cli.inference.extractor import Extractor
 from gliner_cli.inference.counts import Counts
+from gliner_cli.inference.extractor import Extractor
 from gliner_cli.options import Computing
 from gliner_cli.types import Document, Words
 from tests import tiny

@@ -1,5 +1,8 @@
 """Redaction: nothing that was found is left, and it can be undone to the letter."""
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +39,21 @@ def test_a_placeholder_that_is_in_the_text_is_not_used_again():
     assert restored(without.text, replacements) == text
 
 
+def test_pages_begin_where_they_began():
+    text = "Ada of Rom\n\nBob of Ulm\n\nMara Holt\n\nend"
+    pages = [0, 12, 24, 29, 35]  # the fourth begins within a name
+    given = document(text, (0, 3, "x"), (12, 15, "x"), (24, 33, "x"))
+    without, _ = redacted(replace(given, meta={"pages": pages, "n": 1}))
+    assert without.text == "[X_1] of Rom\n\n[X_2] of Ulm\n\n[X_3]\n\nend"
+    assert without.meta == {"pages": [0, 14, 28, 33, 35], "n": 1}
+
+
+@pytest.mark.parametrize("pages", ["12", [3, 5], [0, "a"], [0, 5, 3], [True], None, []])
+def test_pages_that_are_somebody_elses_stay(pages):
+    without, _ = redacted(replace(document("Ada here", (0, 3, "x")), meta={"pages": pages}))
+    assert without.meta == {"pages": pages}
+
+
 @given(st.data())
 def test_it_can_be_undone(data):
     text = data.draw(st.text(min_size=1, max_size=60))
@@ -43,5 +61,5 @@ def test_it_can_be_undone(data):
     found = [(start, end, label) for start, end, label in data.draw(st.lists(places, max_size=8)) if start < end]
     without, replacements = redacted(document(text, *found))
     assert restored(without.text, replacements) == text
-    outside = {i for i in range(len(text))} - {i for start, end, _ in found for i in range(start, end)}
+    outside = set(range(len(text))) - {i for start, end, _ in found for i in range(start, end)}
     assert len(without.text) == len(outside) + sum(one.end - one.start for one in replacements)
