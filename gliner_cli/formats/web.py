@@ -45,6 +45,7 @@ _NEVER_DEEP = frozenset((
     "area", "base", "br", "col", "dd", "dt", "embed", "hr", "img", "input", "li", "link", "meta", "option", "p",
     "source", "tbody", "td", "tfoot", "th", "thead", "tr", "track", "wbr"))
 # fmt: on
+_LONG_TAG, _MOST_ATTRIBUTES = 50_000, 10_000
 _CELLS, _KEPT = ("td", "th"), ("pre", "textarea", "listing")
 # Of a tag that does not end, no further than to the next: a page of such would be read as often as it has them.
 _TAG = re.compile(r"<(/?)([a-z][a-z0-9-]*)(?:[^<>]*?(/?)>)?", re.IGNORECASE)
@@ -89,7 +90,10 @@ def _is_too_deep(markup: str) -> bool:
     """
     steps, opened = 0, Counter[str]()
     depth = 0
-    for end, tag, empty in _TAG.findall(markup):
+    for found in _TAG.finditer(markup):
+        end, tag, empty = found.groups("")
+        if found.end() - found.start() > _LONG_TAG and found[0].count("=") > _MOST_ATTRIBUTES:
+            return True  # each is compared with all before it
         name = tag.lower()
         if end and opened[name]:
             opened[name], depth = opened[name] - 1, depth - 1

@@ -6,6 +6,7 @@ Lines of JSON in, {"path", "form", "options"}; a line for each out, see `_read`.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
 import sys
@@ -37,6 +38,7 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if event.startswith(_FORBIDDEN) or (event == "open" and set(str(arguments[1])) & set("wax+")):
         place = str(arguments[0])  # a file without a name is opened by its folder's
         scratch = event in ("open", "os.remove") and (place.startswith(_SCRATCH) or place == tempfile.gettempdir())
+        scratch = scratch or place == os.devnull  # as libraries do that look around when they are imported
         if not scratch:
             _heard.append(f"{event} {arguments}")
 

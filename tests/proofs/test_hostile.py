@@ -29,6 +29,8 @@ from gliner_cli.types import Document, Entity
 from tests.proofs.fake_job import COMMAND, ROOT, Nursery
 from tests.proofs.mutants import READERS, SECRET, bad, mutants, mutated, read_all, seeds, shown
 
+pytestmark = pytest.mark.slow
+
 HOSTILE, SEED = int(os.environ.get("HOSTILE", "2000")), int(os.environ.get("SEED", "1"))
 LIGHT = (
     "text",
@@ -76,7 +78,6 @@ def test_mutated_files_of_light_formats(tmp_path):
     prove_mutants(tmp_path, LIGHT, 130)
 
 
-@pytest.mark.slow
 def test_mutated_files_of_every_format(tmp_path):
     names = [name for name, form in formats.FORMATS.items() if form.read]
     prove_mutants(tmp_path, names, HOSTILE)

@@ -24,6 +24,8 @@ from gliner_cli import formats
 from gliner_cli.options import Reading
 from tests.proofs.fake_job import ROOT, Nursery
 
+pytestmark = pytest.mark.slow
+
 KILLS, SEED = int(os.environ.get("KILLS", "200")), int(os.environ.get("SEED", "1"))
 OUTPUTS = ["o.jsonl", "o.jsonl.gz", "o.parquet", "new.sqlite", "old.sqlite"]
 PLACES = ["Oslo 🌊", "القاهرة Cairo", "Québec", "Łódź", "東京 Tokyo"]
@@ -192,7 +194,6 @@ def test_killed_before_each_thing_that_is_done_to_a_file(nursery, tmp_path, outp
         assert left(job) == {f"{output}.run.json"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--dedupe",)], ids=["all", "dedupe"])
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_killed_at_random(nursery, tmp_path, output, options):
@@ -215,7 +216,6 @@ def test_killed_at_random(nursery, tmp_path, output, options):
     print(f"seed {SEED}: {output} {options}: equal after {said}")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("output", ["o.jsonl", "o.parquet"])
 def test_the_real_command_killed_at_random(tmp_path, output):
     documents = inputs(tmp_path / "in", 1500)

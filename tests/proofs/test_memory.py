@@ -19,6 +19,8 @@ from gliner_cli.jobs.run import Run
 from gliner_cli.options import Job, Reading, Writing
 from tests.proofs.fake_job import COMMAND, ROOT
 
+pytestmark = pytest.mark.slow
+
 DOCUMENTS = int(os.environ.get("DOCUMENTS", "1000000"))
 
 
@@ -93,7 +95,6 @@ def test_ten_times_the_documents_are_not_kept(tmp_path):
     assert many - few < 6, f"{few:.0f} MB, {many:.0f} MB: {(many - few) * 1e6 / 18_000:.0f} bytes a document"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("suffix", MADE)
 def test_a_million_documents(tmp_path, suffix):
     few, _ = peak(tmp_path, suffix, min(10_000, DOCUMENTS // 10))
@@ -103,7 +104,6 @@ def test_a_million_documents(tmp_path, suffix):
     assert ratio <= 1.2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("suffix", MADE)
 @pytest.mark.parametrize("sentences", [1, 8])
 def test_what_reading_and_writing_cost(tmp_path, suffix, sentences):
