@@ -32,11 +32,13 @@ class Problems:
         say(error)
 
     def _keep(self, content: bytes, suffix: str) -> None:
+        from gliner_cli.jobs.record import beside
+
         assert self._output is not None  # noqa: S101
         if (content, suffix) == self._before:  # several pages of one file are that file, once
             return
         self._before = content, suffix
-        path = self._output.with_name(f"{self._output.name}.skipped{suffix}")
+        path = beside(self._output, f"skipped{suffix}")
         try:
             with path.open("ab" if path in self.kept else "wb") as file:
                 file.write(content.rstrip(b"\r\n") + b"\n" + b"\n" * (suffix in _BLANK_LINE_BETWEEN))

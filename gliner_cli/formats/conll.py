@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from array import array
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import BinaryIO, NamedTuple
@@ -18,8 +17,7 @@ from gliner_cli.errors import InputError, OutputError
 from gliner_cli.formats.decoding import LONGEST, Part, decoded, encodable, lines, too_long
 from gliner_cli.formats.sources import Problem, Source
 from gliner_cli.options import Reading, WordRule, Writing
-from gliner_cli.text.words import line_starts, sentence_starts
-from gliner_cli.text.words import words as words_of
+from gliner_cli.text.words import covered, line_starts, sentence_starts, words_of
 from gliner_cli.types import Document, Entity, Words
 
 SUFFIXES = (".conll", ".iob", ".iob2", ".bio", ".bioes")
@@ -206,7 +204,7 @@ def write(documents: Iterable[Document], stream: BinaryIO, options: Writing) -> 
 
 
 def _lines(document: Document, rule: WordRule) -> Iterator[str]:
-    cut = words_of(document.text, rule) if document.words is None else document.words
+    cut = words_of(document, rule)
     tags = _tags(document, cut)
     starts = _sentence_starts(document, cut, tags)
     yield f"{_START}\tO\n\n"
@@ -232,7 +230,7 @@ def _tags(document: Document, cut: Words) -> list[str]:
     """A tag for every word; an entity that covers part of a word has all of it."""
     tags = ["O"] * len(cut)
     for entity in document.entities:
-        first, stop = bisect_right(cut.ends, entity.start), bisect_left(cut.starts, entity.end)
+        first, stop = covered(cut, entity.start, entity.end)
         if problem := _misfit(entity, tags[first:stop]):
             raise OutputError(
                 f"CoNLL cannot hold the entities of {document.id}: {entity.text!r} {problem}.",

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import Any, BinaryIO
@@ -16,7 +15,7 @@ from gliner_cli.errors import InputError, OutputError
 from gliner_cli.formats import json_rows, json_values
 from gliner_cli.formats.json_rows import beside
 from gliner_cli.options import WordRule, Writing
-from gliner_cli.text.words import words as words_of
+from gliner_cli.text.words import covered, words_of
 from gliner_cli.types import Document, Entity, Words
 
 Row = tuple[list[str], list[tuple[int, int, str]]]  # words; first word, last word, label
@@ -88,7 +87,7 @@ def write(documents: Iterable[Document], stream: BinaryIO, options: Writing) -> 
 
 
 def _line(document: Document, rule: WordRule) -> bytes:
-    words = words_of(document.text, rule) if document.words is None else document.words
+    words = words_of(document, rule)
     ours = {
         "id": document.id,
         "source": document.source,
@@ -99,7 +98,7 @@ def _line(document: Document, rule: WordRule) -> bytes:
 
 
 def _covered(entity: Entity, words: Words, document: Document) -> tuple[int, int, str]:
-    first, stop = bisect_right(words.ends, entity.start), bisect_left(words.starts, entity.end)
+    first, stop = covered(words, entity.start, entity.end)
     if first >= stop or not entity.label:
         why = "has no label" if first < stop else "covers no word"
         raise OutputError(

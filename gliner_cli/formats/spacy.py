@@ -13,6 +13,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from gliner_cli.formats.msgpack import has_more_than
 from gliner_cli.formats.output import opened
 from gliner_cli.formats.sources import Problem, Source
 from gliner_cli.options import Reading, WordRule, Writing
-from gliner_cli.text.words import words as words_of
+from gliner_cli.text.words import words_of
 from gliner_cli.types import Document, Entity, Words
 
 SUFFIXES = (".spacy",)
@@ -187,7 +188,7 @@ def _tokens(document: Document, rule: WordRule) -> tuple[list[str], list[bool]]:
     A space that an entity begins or ends with is a token like any other.
     """
     text = encodable(document.text)
-    cut = words_of(text, rule) if document.words is None else document.words
+    cut = words_of(replace(document, text=text), rule)
     starts, ends = {entity.start for entity in document.entities}, {entity.end for entity in document.entities}
     cuts = sorted({0, len(text), *cut.starts, *cut.ends, *starts, *ends})
     texts, spaces = list[str](), list[bool]()

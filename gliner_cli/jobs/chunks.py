@@ -68,29 +68,35 @@ def without_repeats(extract: Extract) -> Extract:
     """
 
     def extract_once(asked: Iterator[Chunk]) -> Iterator[Chunk]:
-        known: dict[bytes, tuple[Entity, ...] | None] = {}
-        waiting: deque[Chunk] = deque()
+        known: dict[str, tuple[Entity, ...] | None] = {}
+        waiting: deque[tuple[Chunk, list[str], list[str]]] = deque()  # each with its texts, and those that are new
 
         def new() -> Iterator[Chunk]:
-            seen: set[bytes] = set()
+            seen: set[str] = set()
             for chunk in asked:
-                waiting.append(chunk)
-                first: dict[bytes, Document] = {}
-                for one in chunk.documents:
-                    first.setdefault(_text_hash(one), one)
-                yield Chunk([one for key, one in first.items() if key not in seen])
+                texts = [content_hash(one, one.text) for one in chunk.documents]
+                first: dict[str, Document] = {}
+                for text, one in zip(texts, chunk.documents, strict=True):
+                    if text not in seen:
+                        first.setdefault(text, one)
                 seen |= first.keys()
+                waiting.append((chunk, texts, list(first)))
+                yield Chunk(list(first.values()))
 
         for answered in extract(new()):
-            known.update(zip(map(_text_hash, answered.documents), answered.entities, strict=True))
-            chunk = waiting.popleft()
-            yield replace(chunk, entities=[known[_text_hash(one)] for one in chunk.documents])
+            chunk, texts, first = waiting.popleft()
+            known.update(zip(first, answered.entities, strict=True))
+            yield replace(chunk, entities=[known[text] for text in texts])
 
     return extract_once
 
 
-def _text_hash(document: Document) -> bytes:
-    content = hashlib.blake2b(document.text.encode("utf-8", "surrogatepass"), digest_size=16)
+def content_hash(document: Document, *parts: str) -> str:
+    """A hash of some of a document's texts, and of its words where they are fixed."""
+    content = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        content.update(len(encoded).to_bytes(8, "little") + encoded)
     if document.words is not None:
         content.update(document.words.starts.tobytes() + document.words.ends.tobytes())
-    return content.digest()
+    return content.hexdigest()

@@ -7,7 +7,6 @@ that was never broken off, in any format. Only reading and writing are done twic
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,7 @@ from typing import Any
 import orjson
 
 from gliner_cli.errors import InputError, OutputError
-from gliner_cli.jobs.chunks import Chunk, Extract
+from gliner_cli.jobs.chunks import Chunk, Extract, content_hash
 from gliner_cli.types import Document, Entity
 
 _VERSION = 1
@@ -165,13 +164,7 @@ def _entities(document: Document, rows: list[Any]) -> tuple[Entity, ...]:
 
 def _hash(document: Document) -> str:
     """A hash of what decides the entities of a document, and of its name."""
-    content = hashlib.blake2b(digest_size=16)
-    for part in (document.text, document.id or "", document.source or ""):
-        encoded = part.encode("utf-8", "surrogatepass")
-        content.update(len(encoded).to_bytes(8, "little") + encoded)
-    if document.words is not None:
-        content.update(document.words.starts.tobytes() + document.words.ends.tobytes())
-    return content.hexdigest()
+    return content_hash(document, document.text, document.id or "", document.source or "")
 
 
 def _changed(path: Path, what: str) -> InputError:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 
 from gliner_cli.options import WordRule
-from gliner_cli.types import Words
+from gliner_cli.types import Document, Words
 
 # Letters of scripts written without spaces between words: Thai, Lao, Tibetan, Myanmar, Khmer, Kana, Han (with its
 # extensions and compatibility forms). Hangul is not among them: Korean puts spaces between words.
@@ -49,6 +49,16 @@ def words(text: str, rule: WordRule = "auto") -> Words:
         cut.starts.append(match.start())
         cut.ends.append(match.end())
     return cut
+
+
+def words_of(document: Document, rule: WordRule) -> Words:
+    """The words that the source of a document fixed, be they none; otherwise those of its text."""
+    return words(document.text, rule) if document.words is None else document.words
+
+
+def covered(cut: Words, start: int, end: int) -> tuple[int, int]:
+    """First and stop of the words that characters start to end touch; of a word cut in two, all."""
+    return bisect_right(cut.ends, start), bisect_left(cut.starts, end)
 
 
 def sentence_starts(text: str, cut: Words) -> list[int]:

@@ -16,12 +16,19 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 OURS = ("id", "source", "text", "entities", "label", "labels", "meta", "spans", "tokens", "answer")
-META = st.dictionaries(ANY.filter(lambda name: name not in OURS), VALUES, max_size=3)
+
+
+def fields(ours):
+    """Fields of a source's own: any but these."""
+    return st.dictionaries(ANY.filter(lambda name: name not in ours), VALUES, max_size=3)
+
+
+META = fields(OURS)
 SCORES = st.none() | st.floats(0, 1)
 
 
 @st.composite
-def documents(draw, scores=SCORES, text=ANY, label=ANY):
+def documents(draw, scores=SCORES, text=ANY, label=ANY, meta=META):
     """Nested, overlapping and doubled entities too."""
     text = draw(text)
     places = draw(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=5))
@@ -30,7 +37,7 @@ def documents(draw, scores=SCORES, text=ANY, label=ANY):
         for start, end in places
         if start < end <= len(text)
     )
-    return Document(text, draw(ANY), draw(ANY), entities, draw(META))
+    return Document(text, draw(ANY), draw(ANY), entities, draw(meta))
 
 
 def mutated(content: bytes, count: int = 50):

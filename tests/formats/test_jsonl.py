@@ -9,33 +9,13 @@ from hypothesis import strategies as st
 
 from gliner_cli.errors import OutputError
 from gliner_cli.types import Document, Entity
+from tests.formats.made import documents, fields
 from tests.formats.reading import read, written
 
-# Any Unicode and lone surrogates, but no pair of them: JSON has one spelling for a pair and for the character it means.
-ANY = st.text(st.characters(codec=None), max_size=30).map(
-    lambda text: text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-)
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.integers(-(2**80), 2**80) | ANY,
-    lambda value: st.lists(value, max_size=3) | st.dictionaries(ANY, value, max_size=3),
-    max_leaves=6,
-)
-META = st.dictionaries(ANY.filter(lambda name: name not in ("id", "source", "text", "entities")), VALUES, max_size=3)
+META = fields(("id", "source", "text", "entities"))
 
 
-@st.composite
-def documents(draw):
-    text = draw(ANY)
-    places = draw(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=5))
-    entities = tuple(
-        Entity(start, end, draw(ANY), text[start:end], draw(st.none() | st.floats(0, 1)))
-        for start, end in places
-        if start < end <= len(text)  # nested, overlapping and doubled ones too
-    )
-    return Document(text, draw(ANY), draw(ANY), entities, draw(META))
-
-
-@given(st.lists(documents(), max_size=4))
+@given(st.lists(documents(meta=META), max_size=4))
 def test_what_is_written_is_read_back(tmp_path_factory, given):
     path = tmp_path_factory.mktemp("jsonl") / "a.jsonl"
     path.write_bytes(written("jsonl", given))
