@@ -39,14 +39,17 @@ class LabelError(GlinerError):
 class InputError(GlinerError):
     """A source cannot be read, or a part of it.
 
-    `part` is what was not read, where it can be mended and tried again: its bytes, and the suffix of a file of such.
+    `part` is what was not read, where it can be mended and tried again: its bytes, and the suffix of a file of such;
+    `header` is what such a file begins with.
     """
 
     part: tuple[bytes, str] | None = None
+    header = b""
 
-    def about(self, content: bytes, suffix: str) -> InputError:
+    def about(self, content: bytes, suffix: str, header: bytes = b"") -> InputError:
         """The same, with its part; one that it has already is more exact."""
-        self.part = self.part or (content, suffix)
+        if self.part is None:
+            self.part, self.header = (content, suffix), header
         return self
 
 

@@ -6,6 +6,7 @@ interface and go into run records with `dataclasses.asdict`. Nothing here knows 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from typing import Any, Literal
 Unit = Literal["file", "paragraph", "line"]
 WordRule = Literal["auto", "whitespace", "char"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
 Schedule = Literal["cosine", "linear", "constant"]
 NumberFormat = Literal["auto", "fp32", "bf16", "fp16"]
 OnError = Literal["report", "stop", "skip"]
@@ -21,6 +22,15 @@ Annotation = Literal["auto", "closed", "open"]
 LogFormat = Literal["text", "json"]
 
 UNTUNED = 0.5  # the threshold where neither the user nor the checkpoint names one
+
+
+@dataclass(frozen=True)
+class Typed:
+    """How a value is typed: what reads it (ValueError says what is wrong), and how it and its default look in help."""
+
+    read: Callable[[str], Any]
+    shape: str
+    default: str
 
 
 def option(
@@ -31,16 +41,27 @@ def option(
     at_least: float | None = None,
     at_most: float | None = None,
     complete: str = "",
+    typed: Typed | None = None,
 ) -> Any:
     """A field of an options class.
 
     `flags` replaces the flag made of the field's name; `env` names a variable; `complete` says of what kind a value is,
-    for shells that complete it.
+    for shells that complete it; `typed` is how it is typed, where its type does not tell.
     """
     details = {
-        "help": explanation, "flags": flags, "env": env, "min": at_least, "max": at_most, "complete": complete
+        "help": explanation, "flags": flags, "env": env, "min": at_least, "max": at_most, "complete": complete,
+        "typed": typed,
     }  # fmt: skip
     return field(default=default, metadata=details)
+
+
+def size_or_auto(typed: str) -> int | None:
+    """A number from 1 on, or None for auto."""
+    if typed == "auto":
+        return None
+    if not typed.isdecimal() or int(typed) < 1:
+        raise ValueError(f"{typed!r} is neither auto nor a number from 1 on")
+    return int(typed)
 
 
 @dataclass(frozen=True)
@@ -96,7 +117,10 @@ class Choice:
     )
     revision: str | None = option(None, "Branch, tag or commit on the hub.")
     offline: bool = option(
-        False, "Never use the network (extract never does; pull does).", "--offline", env="HF_HUB_OFFLINE"
+        False,
+        "No library may ask the hub either; extract itself never uses the network.",
+        "--offline",
+        env="HF_HUB_OFFLINE",
     )
 
 
@@ -126,23 +150,35 @@ class Extraction:
 
 @dataclass(frozen=True)
 class Computing:
-    """On what, and how fast. Nothing here changes the answer beyond the rounding of `precision`."""
+    """On what, and how fast. Nothing here changes the answer beyond what `precision` rounds."""
 
     device: Device = option("auto", "Where to compute.")
-    precision: Precision = option("fp32", "Number format of the computation.")
+    precision: Precision = option(
+        "fp32", "Number format of the computation; int8: the CPU is faster, scores move by about 0.01."
+    )
     threads: int | None = option(None, "Processor threads; all cores if not given.", at_least=1)
-    batch_tokens: int = option(4096, "Most pieces computed at once, padding included.", at_least=1)
+    batch_tokens: int | None = option(
+        None,
+        "Most pieces computed at once, padding included; auto: by the network's width.",
+        typed=Typed(size_or_auto, "auto|N", "auto"),
+    )
 
 
 @dataclass(frozen=True)
 class Job:
-    """How a long job goes, and what becomes of what cannot be read."""
+    """How a long job goes."""
 
     resume: bool = option(False, "Go on with a job that was broken off.", "--resume")
     workers: int | None = option(None, "Processes that share the work and the weights.", at_least=1)
     limit: int | None = option(None, "Only the first so many documents.", at_least=1)
     sample: int | None = option(None, "Only so many documents, chosen at random, in their order.", at_least=1)
     dedupe: bool = option(False, "Compute identical texts once.", "--dedupe")
+
+
+@dataclass(frozen=True)
+class Failing:
+    """What becomes of what cannot be read."""
+
     on_error: OnError = option(
         "report",
         "What cannot be read: report it and go on, stop, or skip: keep it in a side file that can be retried.",
@@ -236,7 +272,10 @@ class Reporting:
 class Teaching:
     """What the network is asked while it learns. Shares and probabilities are from 0 to 1."""
 
-    negatives: float = option(0.5, "Average share of types asked that are not in the text.", at_least=0, at_most=0.95)
+    negatives: float | None = option(
+        None, "Average share of types asked that are not in the text; 0.75 of a closed set, otherwise 0.5.",
+        at_least=0, at_most=0.95,
+    )  # fmt: skip
     drop: float = option(0.3, "How often some of the types in a text are not asked.", at_least=0, at_most=1)
     max_types: int | None = option(None, "Most types asked at once; the checkpoint's own if not given.", at_least=1)
     annotation: Annotation = option(
@@ -289,8 +328,12 @@ class Finetuning:
         "Other data to go on learning, so that it is not forgotten; plain text is labelled by the checkpoint first.",
     )
     keep_share: float = option(0.3, "Share of --keep in each update.", at_least=0, at_most=0.9)
+    blend: float = option(
+        0.7, "Smallest share of what was learned that the result may have: the rest is taken from the weights before, "
+        "against forgetting, where the dev data does not mind; 1: all of it. Not with --lora.", at_least=0, at_most=1,
+    )  # fmt: skip
     evaluations: int = option(10, "How often the dev data is measured.", at_least=1)
-    patience: int = option(4, "Measurements without a better one before learning ends; 0: never.", at_least=0)
+    patience: int = option(0, "Measurements without a better one before learning ends; 0: it never does.", at_least=0)
     save_every: float = option(120.0, "Seconds between states that --resume can go on from.", at_least=0)
     untuned: bool = option(False, "Leave the threshold at 0.5; otherwise each label gets its own by the dev data.")
     half: bool = option(False, "Store the weights in 16 bits: half the size.")

@@ -142,6 +142,11 @@ def cache() -> Path:
     return Path(constants.HF_HUB_CACHE)
 
 
+def user_cache() -> Path:
+    """Where our own files lie that can be made or fetched again: `gliner` in the user's cache (XDG_CACHE_HOME)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gliner"
+
+
 def _sub(folder: Path, name: str) -> Path | None:
     return folder / name if (folder / name).is_dir() else None
 

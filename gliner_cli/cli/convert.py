@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gliner_cli.cli import findings, told, watching
-from gliner_cli.cli.console import progress, say, speak, watched
+from gliner_cli.cli.console import progress, speak, watched
+from gliner_cli.cli.problems import Problems
 from gliner_cli.cli.tally import Tally
-from gliner_cli.options import Job, Reading, Telling, Writing
+from gliner_cli.options import Failing, Job, Reading, Telling, Writing
 from gliner_cli.types import Document
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def convert(
     *,
     writing: Writing,
     reading: Reading,
+    failing: Failing,
     telling: Telling,
 ) -> None:
     """Documents of one format in another: texts, words, entities.
@@ -36,17 +38,17 @@ def convert(
 
     speak(telling.log)
     formats.output_format(writing)
-    tally, run = Tally(), Run(say)
+    problems = Problems(failing.on_error, writing.output, sources)
+    tally, run = Tally(), Run(problems)
     to_file = writing.output is not None or not sys.stdout.isatty()
     watch = watching.watch(run, Job(), sources, reading) if watched(telling, not to_file) else None
-    documents = formats.read(sources, reading, run.failed, told.begun(telling, watch))
+    documents = formats.read(sources, reading, run.failed, told.begun(telling, watch), writing)
     documents = _passed(watch.documents(documents), run) if watch else documents
     with progress(watch.now if watch else None):
         formats.write(tally.counting(documents), writing)
     line = f"{tally.documents:,} documents, {tally.entities:,} entities"
     findings.tell(tally, line, telling, failures=run.failed_parts)
-    if run.failed_parts:
-        raise typer.Exit(1)
+    problems.close()
 
 
 def _passed(documents: Iterable[Document], run: Run) -> Iterator[Document]:

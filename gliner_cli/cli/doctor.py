@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -31,9 +33,22 @@ def doctor(
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show all characters is one of the findings
-    seen = _dumped(findings()) if as_json else _printed(findings())
+    found = map(_public, findings())
+    seen = _dumped(found) if as_json else _printed(found)
     if any(finding.state == "broken" for finding in seen):
         raise typer.Exit(1)
+
+
+def _public(finding: Finding) -> Finding:
+    """The finding, of an address only the scheme and the host: a user, a password or a token may stand around them."""
+    if finding.name != "HF_ENDPOINT":
+        return finding
+    try:
+        address = urlsplit(finding.said)
+    except ValueError:  # no address at all, such as half of an IPv6 one
+        return replace(finding, said="set")
+    host = address.hostname if address.scheme in ("http", "https") else None
+    return replace(finding, said=f"{address.scheme}://{host}" if host else "set")
 
 
 def _printed(findings: Iterator[Finding]) -> list[Finding]:

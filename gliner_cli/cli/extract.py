@@ -22,7 +22,7 @@ from gliner_cli.cli.stopping import Stopping
 from gliner_cli.cli.tally import Tally
 from gliner_cli.errors import InputError, OutputError
 from gliner_cli.formats.sources import STDIN, stdin_ready
-from gliner_cli.options import Choice, Computing, Extraction, Job, Reading, Telling, Writing
+from gliner_cli.options import Choice, Computing, Extraction, Failing, Job, Reading, Telling, Writing
 from gliner_cli.types import Document
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def extract(
     choice: Choice,
     computing: Computing,
     job: Job,
+    failing: Failing,
     telling: Telling,
 ) -> None:
     """Find entities of any type in text.
@@ -82,12 +83,12 @@ def extract(
     writing = replace(writing, words=extraction.words)
     _check(explain, writing)
     formats.output_format(writing)  # a wrong format is an error before anything is loaded
-    problems = Problems(job.on_error, writing.output)
-    run = Run(problems)
     names = _sources(sources)
+    problems = Problems(failing.on_error, writing.output, names)
+    run = Run(problems)
     seen = watched(telling, _for_people(writing))
     watch = watching.watch(run, job, names, reading) if seen else None
-    documents = formats.read(names, reading, run.failed, told.begun(telling, watch), writing.output)
+    documents = formats.read(names, reading, run.failed, told.begun(telling, watch), writing)
     documents = choosing.chosen(documents, job)
     documents = watch.documents(documents) if watch else documents
     first = next(documents, None)
@@ -124,10 +125,7 @@ def extract(
         if journal:
             journal.forget()
     findings.tell(tally, summary(run), telling, **_figures(run))
-    _close(problems)
-
-
-_AGAIN = ("mend it, and extract from it", "mend those files, and extract from them")
+    problems.close()
 
 
 def _check(explain: bool, writing: Writing) -> None:
@@ -216,18 +214,11 @@ def _sources(given: list[str] | None) -> list[str]:
 
 def _nothing(writing: Writing, problems: Problems) -> None:
     """An empty input has an empty output; one that could not be read has none."""
-    if not (problems.kept or problems.lost):
+    empty = not (problems.kept or problems.lost)
+    if empty:
         note("there are no documents in the input")
         _write(iter(()), writing)
-    _close(problems)
-
-
-def _close(problems: Problems) -> None:
-    """Say where what was left out is, and exit with 1 if some of the input is in no output and no such file."""
-    for path in problems.kept:
-        note(f"what was left out is in {path}: {_AGAIN[path.suffix == '.files']}")
-    if problems.lost:
-        raise typer.Exit(1)
+    problems.close(written=empty)
 
 
 def _for_people(writing: Writing) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import Field, fields, is_dataclass
 from typing import Annotated, Any, get_type_hints
@@ -15,6 +16,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from gliner_cli.cli.completion import completer
+from gliner_cli.options import Typed
 
 
 def expanded(command: Callable[..., None]) -> Callable[..., None]:
@@ -48,6 +50,7 @@ def _flags(group: type) -> list[inspect.Parameter]:
 
 def _flag(field: Field[Any], kind: Any, group: type) -> inspect.Parameter:
     details = field.metadata
+    typed: Typed | None = details["typed"]
     names = details["flags"] or (f"--{field.name.replace('_', '-')}",)
     option = typer.Option(
         *names,
@@ -55,10 +58,36 @@ def _flag(field: Field[Any], kind: Any, group: type) -> inspect.Parameter:
         envvar=details["env"] or None,
         min=details["min"],
         max=details["max"],
-        show_default=field.default not in (None, False),
+        parser=_parser(typed.read) if typed else None,
+        metavar=typed.shape if typed else None,
+        callback=_exporting(details["env"]) if field.default is False and details["env"] else None,
+        show_default=typed.default if typed else field.default not in (None, False),
         rich_help_panel=group.__name__,
         autocompletion=completer(details["complete"]),
     )
     return inspect.Parameter(
         field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=Annotated[kind, option]
     )
+
+
+def _parser(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """`read`, its complaint as Typer's own, which shows no other as it is."""
+
+    def parse(typed: str) -> Any:
+        try:
+            return read(typed)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    return parse
+
+
+def _exporting(name: str) -> Callable[[bool], bool]:
+    """A switch that stands for a variable holds for all libraries that are loaded later, as the variable would."""
+
+    def export(value: bool) -> bool:
+        if value:
+            os.environ[name] = "1"
+        return value
+
+    return export

@@ -69,6 +69,7 @@ def _chosen(asked: Labels, extractor: Extractor, extraction: Extraction) -> None
     import torch
 
     from gliner_cli.checkpoint.digests import fingerprint
+    from gliner_cli.inference.int8_backend import Int8Backend
 
     folder, computing = extractor.checkpoint.folder, extractor.computing
     digest = fingerprint(folder).get("sha256", "")
@@ -76,6 +77,9 @@ def _chosen(asked: Labels, extractor: Extractor, extraction: Extraction) -> None
     device, threads = str(extractor.backend.device), torch.get_num_threads()
     said = f"computing on {device} with {threads} threads in {computing.precision}"
     note(said, "computing", device=device, threads=threads, precision=computing.precision)
+    if isinstance(extractor.backend, Int8Backend):
+        layers, left = extractor.backend.layers, extractor.backend.left_alone
+        note(f"{layers - len(left)} of {layers} linear layers are in int8", "int8", layers=layers, left_alone=left)
     limits = {name: extractor.origin(asked, name, extraction) for name in asked.names}
     listed = ", ".join(f"{name} {limit:g} ({whose})" for name, (limit, whose) in limits.items())
     thresholds = {name: limit for name, (limit, _) in limits.items()}

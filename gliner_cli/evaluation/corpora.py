@@ -7,7 +7,6 @@ user's; both have the same layout, SET/raw/OWNER+REPOSITORY/PATH, and SET/test.j
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from gliner_cli.checkpoint.cache import user_cache
 from gliner_cli.errors import InputError
 from gliner_cli.evaluation.packaged import table
 from gliner_cli.evaluation.raw import READERS
@@ -90,7 +90,7 @@ def named(name: str) -> list[Corpus]:
 
 def cache_folder() -> Path:
     """Where pulled sets lie: `gliner/suites` in the user's cache (XDG_CACHE_HOME)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gliner" / "suites"
+    return user_cache() / "suites"
 
 
 def located(corpus: Corpus, data_dir: Path | None = None) -> Path:

@@ -179,11 +179,11 @@ def peer(
 ) -> Peer:
     """A package of the table in `peer_worker.py`, loaded: with the Python given, or else with this one.
 
-    Raises MissingExtraError if neither has it.
+    Where ours is in int8 they are in fp32: none of them does it by itself. Raises MissingExtraError if neither has it.
     """
     first = {
-        "load": kind, "checkpoint": checkpoint, "device": computing.device, "precision": computing.precision,
-        "threads": computing.threads,
+        "load": kind, "checkpoint": checkpoint, "device": computing.device,
+        "precision": "fp32" if computing.precision == "int8" else computing.precision, "threads": computing.threads,
     }  # fmt: skip
     described = {**first, "protocol": _PROTOCOL[kind]}
     pythons = [*([str(python)] if python else []), sys.executable]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -50,7 +51,7 @@ class Format:
     A reader reports what costs one document to `problem` and goes on; it raises InputError for what ends its source.
     What cannot be written as a stream has `write_to` in place of `write`: it gets the path that the user named, and
     leaves there all or nothing. `beginning` is what content of this format begins with, white space left out.
-    `folder` means that a folder is one source.
+    `folder` means that a folder is one source; `is_in` knows such a folder by what lies in it, where that can be told.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Format:
     write_to: PathWriter | None = None
     beginning: tuple[bytes, ...] = ()
     folder: bool = False
+    is_in: Callable[[str | Path], bool] | None = None
 
     @property
     def written(self) -> bool:
@@ -86,7 +88,7 @@ _TABLE = (
     Format("pdf", pdf.SUFFIXES, pdf.read, beginning=(pdf.BEGINNING,)),
     Format("docx", docx.SUFFIXES, docx.read, beginning=(docx.BEGINNING,)),
     Format("spacy", spacy.SUFFIXES, spacy.read, write_to=spacy.write_to),
-    Format("datasets", (), datasets.read, write_to=datasets.write_to, folder=True),
+    Format("datasets", (), datasets.read, write_to=datasets.write_to, folder=True, is_in=datasets.is_in),
 )
 FORMATS: Mapping[str, Format] = {form.name: form for form in _TABLE}
 _READ_BY_SUFFIX = {suffix: form for form in _TABLE if form.read for suffix in form.suffixes}
@@ -100,14 +102,16 @@ def read(
     options: Reading,
     problem: Problem,
     begun: Callable[[Source], None] = lambda _: None,
-    without: Path | None = None,
+    writing: Writing | None = None,
 ) -> Iterator[Document]:
     """The documents of all sources, one after the other, as they are asked for; `begun` hears of each source first.
 
-    `without` is the output, which may lie in a folder that is read: it is none of the sources. What cannot be read is
-    reported to `problem`, and the rest still comes. Raises InputError, before anything is read, for a format that is
-    none.
+    Where `writing` puts its results may lie in a folder that is read: that is none of the sources. What cannot be read
+    is reported to `problem`, and the rest still comes. Raises, before anything is read, InputError for a format that is
+    none, and OutputError for an output that is an input.
     """
+    arguments = list(arguments)
+    ours = _left_out(arguments, writing) if writing else None
     found = named(arguments, options, problem)
     if error := decoding.unknown(options.encoding):  # said once: nothing at all can be read
         problem(error)
@@ -117,9 +121,43 @@ def read(
         begun(source)
         return documents(source, options, problem)
 
-    ours = os.path.realpath(without) if without else None
-    others = (source for source in found if not (ours and source.path and os.path.realpath(source.path) == ours))
-    return (document for source in others for document in all_of(source))
+    if writing and ours:
+        found = _others(found, ours, writing)
+    return (document for source in found for document in all_of(source))
+
+
+def _left_out(arguments: Iterable[str], writing: Writing) -> str | None:
+    """The file that is no source, since results replace it. In a database, which may be both, they replace a table."""
+    output = writing.output
+    if output is None or not os.path.isfile(output):
+        return None
+    ours = os.path.realpath(output)
+    if all(argument == STDIN or os.path.realpath(argument) != ours for argument in arguments):
+        return ours
+    if output_format(writing) is FORMATS["sqlite"]:
+        return None
+    raise _replacing(writing)
+
+
+def _others(found: Iterator[Source], ours: str, writing: Writing) -> Iterator[Source]:
+    """The sources but `ours`. Raises OutputError where there are no others: it is no result then, but what to read."""
+    first = next(found, None)
+    others = (source for source in found if not _is(source, ours))
+    if first and _is(first, ours):
+        first = next(others, None)
+        if first is None:
+            raise _replacing(writing)
+    return chain([first] if first else [], others)
+
+
+def _is(source: Source, path: str) -> bool:
+    return source.path is not None and os.path.realpath(source.path) == path
+
+
+def _replacing(writing: Writing) -> OutputError:
+    return OutputError(
+        f"{writing.output} is named as an input, and results would replace it.", "Name another file: -o FILE"
+    )
 
 
 def named(arguments: Iterable[str], options: Reading, problem: Problem) -> Iterator[Source]:
@@ -128,9 +166,9 @@ def named(arguments: Iterable[str], options: Reading, problem: Problem) -> Itera
     Raises InputError for a format that is none.
     """
     if options.input_format == "auto":
-        return brat.without_texts(sources(arguments, READABLE, problem))
+        return brat.without_texts(sources(arguments, READABLE, problem, lambda folder: _of_folder(folder) is not None))
     form = _forced(options.input_format)
-    found = sources(arguments, form.suffixes or _JSON, problem, whole_folders=form.folder)
+    found = sources(arguments, form.suffixes or _JSON, problem, lambda _: form.folder)
     return brat.without_texts(found) if form.read is brat.read else found
 
 
@@ -149,7 +187,8 @@ def input_format(source: Source, options: Reading) -> Format:
     """How a source is read: as it was said, by its suffix, or by what it begins with. Raises InputError if unknown."""
     if options.input_format != "auto":
         return _forced(options.input_format)
-    if form := _READ_BY_SUFFIX.get(source.suffix):
+    form = _of_folder(source.path) if source.path and os.path.isdir(source.path) else None
+    if form := form or _READ_BY_SUFFIX.get(source.suffix):
         return form
     beginning = source.beginning().lower()
     for form in _TABLE:
@@ -160,6 +199,10 @@ def input_format(source: Source, options: Reading) -> Format:
     raise InputError(
         f"{source.name} has no known suffix; known are {_listed(READABLE)}.", "Say what it is: --from text"
     )
+
+
+def _of_folder(folder: str | Path) -> Format | None:
+    return next((form for form in _TABLE if form.is_in and form.is_in(folder)), None)
 
 
 def _forced(name: str) -> Format:

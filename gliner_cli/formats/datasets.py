@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,12 @@ _FILE = "data-00000-of-00001.arrow"
 _ABOUT = ("citation", "description", "homepage", "license")
 _TAGS = ("ner_tags", "tags", "ner", "labels")
 _HINT = "A folder that save_to_disk made was expected."
+
+
+def is_in(folder: str | Path) -> bool:
+    """Whether a folder is one that `save_to_disk` made. Either of the two files alone may be anything's."""
+    there = {name for name in (_DICT, _STATE, _INFO) if os.path.isfile(os.path.join(folder, name))}
+    return _DICT in there or {_STATE, _INFO} <= there
 
 
 def read(source: Source, options: Reading, problem: Problem) -> Iterator[Document]:

@@ -23,6 +23,12 @@ SUFFIXES = (".docx",)
 BEGINNING = b"PK\x03\x04"
 
 _LARGEST = 256 << 20  # bytes of all parts unpacked, pictures included; zipfile never unpacks more than a part declares
+# An OSError is of a place before the file's beginning, or of bzip2; a NotImplementedError of a compression that zipfile
+# does not know, a RuntimeError of a password.
+_BROKEN_ARCHIVE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, RuntimeError)
+# python-docx trusts that the parts and elements it looks for are there, are of the kind that they should be, hold
+# numbers where numbers should be, and are not too deep in one another.
+_BROKEN_PART = (KeyError, IndexError, AttributeError, TypeError, ValueError, RecursionError, MemoryError)
 _CONTINUED = "continue"  # a cell that is one with the one above it
 
 
@@ -34,23 +40,12 @@ def read(source: Source, options: Reading, problem: Problem) -> Iterator[Documen
         from lxml.etree import LxmlError
     except ImportError as error:
         raise needs("documents", "Reading DOCX") from error
-    broken: tuple[type[Exception], ...] = (
-        OpcError,
-        LxmlError,
-        LookupError,
-        ValueError,
-        AttributeError,
-        TypeError,
-        NotImplementedError,
-    )
-    broken += (RuntimeError, RecursionError, OSError, MemoryError, EOFError)
-    broken += (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
     with source.file() as path:
         try:
             _check_size(path, source.name)
             file = docx.Document(str(path))
             text, title = "\n".join(_lines(file)), file.core_properties.title
-        except broken as error:
+        except (OpcError, LxmlError, *_BROKEN_ARCHIVE, *_BROKEN_PART) as error:
             said = str(error).partition("\n")[0][:200] or type(error).__name__
             raise InputError(
                 f"{source.name} is not a whole DOCX file: {said}.", "Open and save it again in Word."

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -26,7 +26,7 @@ def opened(output: Path | None, private: bool = False) -> Iterator[BinaryIO]:
     if output is None:
         yield _stdout()
         return
-    _check(output)
+    check(output)
     if os.path.exists(output) and not os.path.isfile(output):  # /dev/null, a named pipe: to be written, never replaced
         with _created(output, output) as stream:
             yield stream
@@ -35,7 +35,7 @@ def opened(output: Path | None, private: bool = False) -> Iterator[BinaryIO]:
     with _created(unfinished, output, private) as stream:
         yield stream
     with blaming(output, unfinished):
-        os.replace(unfinished, _target(output))
+        put(unfinished, output)
 
 
 @contextmanager
@@ -46,16 +46,16 @@ def new_folder(output: Path) -> Iterator[Path]:
         raise OutputError(f"{output} is there already, and not an empty folder.", "Name another folder: -o FOLDER")
     if not os.path.isdir(path.parent):
         raise OutputError(f"{output} cannot be written: there is no folder {path.parent}.", f"mkdir -p {path.parent}")
-    target, unfinished = _target(path), partial(path)
+    unfinished = partial(path)
     with blaming(output):
         if os.path.isdir(unfinished) and not os.path.islink(unfinished):
             shutil.rmtree(unfinished)
         unfinished.mkdir()
     yield unfinished
     with blaming(output, unfinished):
-        if os.path.isdir(target):  # where it is empty, a rename could take its place, but not on every system
-            os.rmdir(target)
-        os.replace(unfinished, target)
+        if os.path.isdir(path):  # where it is empty, a rename could take its place, but not on every system
+            os.rmdir(_target(path))
+        put(unfinished, path)
 
 
 def partial(output: Path) -> Path:
@@ -64,12 +64,25 @@ def partial(output: Path) -> Path:
     return target.with_name(target.name + ".partial")
 
 
+def put(unfinished: Path, output: Path) -> None:
+    """Give what is whole the name that was asked for. The name is on disk as well at the end: the journal goes next."""
+    target = _target(output)
+    os.replace(unfinished, target)
+    with suppress(OSError):  # not every system lets a folder be opened, or written through
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
 def _target(output: Path) -> Path:
     """A link stays a link: what it points at is written."""
     return Path(os.path.realpath(output)) if os.path.islink(output) else output
 
 
-def _check(output: Path) -> None:
+def check(output: Path) -> None:
+    """Raises OutputError for a place where no file can be written."""
     if os.path.isdir(output):
         raise OutputError(
             f"{output} cannot be written: it is a folder.", f"Name a file in it: -o {output / 'entities.jsonl'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import glob
 import io
 import os
@@ -15,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from gliner_cli.errors import GlinerError, InputError
 from gliner_cli.formats.compression import compression, uncompressed_name, unpacked
@@ -23,7 +24,7 @@ from gliner_cli.formats.decoding import CHUNK, Chunks, chunks
 
 Problem = Callable[[GlinerError], None]
 STDIN = "-"
-_OF_A_JOB = re.compile(r"\.(?:journal|partial|run\.json)$|\.skipped\.[a-z]+$")
+_OF_A_JOB = re.compile(r"\.(?:journal|partial|run\.json)$|\.skipped\d*\.[a-z]+$")
 _COPIED = 2 << 30  # bytes; of what is unpacked into a temporary file, for a bomb would fill the disk
 
 
@@ -81,14 +82,30 @@ class Source:
                 self.path.open("rb").close()
             yield self.path
             return
-        with tempfile.NamedTemporaryFile() as copy:
+        with self._copying():
+            copy = tempfile.NamedTemporaryFile(buffering=0)  # noqa: SIM115 (a buffer would fail once more, when it is closed)
+        with copy:
             with self.opened() as stream:
-                for chunk in chunks(stream):
-                    if copy.tell() + len(chunk) > _COPIED:
-                        raise _too_long(self.name)
-                    copy.write(chunk)
-            copy.flush()
+                self._copy(stream, cast(BinaryIO, copy))
             yield Path(copy.name)
+
+    def _copy(self, stream: io.BufferedReader, copy: BinaryIO) -> None:
+        size = 0
+        for chunk in chunks(stream):
+            size += len(chunk)
+            if size > _COPIED:
+                raise _too_long(self.name)
+            with self._copying():
+                left = memoryview(chunk)
+                while left:  # a file may take a part
+                    left = left[copy.write(left) :]
+
+    @contextmanager
+    def _copying(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _uncopied(self.name, error) from error
 
     @contextmanager
     def _blamed(self) -> Iterator[None]:
@@ -154,30 +171,43 @@ def _too_long(name: str) -> InputError:
     )
 
 
+def _uncopied(name: str, error: OSError) -> InputError:
+    folder = f"the temporary folder {tempfile.tempdir or ''}".rstrip()
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    what = "is full" if full else f"cannot be written: {error.strerror or error}"
+    return InputError(
+        f"{name} can only be read from a copy, and {folder} {what}.",
+        "Make room there, or name another folder: TMPDIR=FOLDER gliner …",
+    )
+
+
 def suffix(name: str) -> str:
     """A file name's suffix in lower case, that of a compression left out."""
     return Path(uncompressed_name(name.lower())).suffix
 
 
 def sources(
-    arguments: Iterable[str], suffixes: Collection[str], problem: Problem, whole_folders: bool = False
+    arguments: Iterable[str],
+    suffixes: Collection[str],
+    problem: Problem,
+    whole: Callable[[str], bool] = lambda _: False,
 ) -> Iterator[Source]:
     """The sources that arguments name, in their order; what is not there is reported and the others still come.
 
-    Of a folder, the files with one of the suffixes, or itself if `whole_folders`; a file that is named is a source
+    Of a folder, the files with one of the suffixes, or itself if it is `whole`; a file that is named is a source
     whatever it is called.
     """
     for argument in arguments:
         try:
-            if whole_folders and os.path.isdir(argument):
+            if os.path.isdir(argument) and whole(argument):
                 yield Source(argument, Path(argument))
                 continue
-            yield from _of(argument, suffixes, problem, whole_folders)
+            yield from _of(argument, suffixes, problem, whole)
         except InputError as error:
             problem(error.about(os.fsencode(argument), ".files"))
 
 
-def _of(argument: str, suffixes: Collection[str], problem: Problem, whole_folders: bool) -> Iterator[Source]:
+def _of(argument: str, suffixes: Collection[str], problem: Problem, whole: Callable[[str], bool]) -> Iterator[Source]:
     # os.path says no where Path raises: a whole text typed in place of a name is too long for one.
     if argument == STDIN:
         yield Source(STDIN)
@@ -186,7 +216,7 @@ def _of(argument: str, suffixes: Collection[str], problem: Problem, whole_folder
     elif os.path.exists(argument):
         yield Source(argument, Path(argument))
     elif found := _matches(argument):
-        yield from sources(found, suffixes, problem, whole_folders)
+        yield from sources(found, suffixes, problem, whole)
     else:
         what = "matches no file" if glob.has_magic(argument) else "does not exist"
         shown = argument if len(argument) < 100 else f"{argument[:80]} …"

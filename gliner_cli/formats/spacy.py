@@ -33,6 +33,12 @@ SUFFIXES = (".spacy",)
 
 _LARGEST = 512 << 20  # bytes of a block unpacked: 5 million tokens with all that spaCy knows of them
 _MOST = 4_000_000  # values in it besides the tokens, some dozens a document and one a word: empty objects of 300 MB
+# What msgpack cannot make sense of is a ValueError, or a TypeError for keys that can be none. spaCy trusts the values:
+# one that is not there is a KeyError or an IndexError, of another kind an AttributeError or a TypeError; lengths that
+# do not fit are an AssertionError, numbers that C does not hold an OverflowError, too many of them a MemoryError, and
+# columns of which there are none a ZeroDivisionError.
+_BROKEN = (zlib.error, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, OverflowError,
+           ZeroDivisionError, MemoryError, RecursionError)  # fmt: skip
 _ATTRIBUTES = ("ORTH", "ENT_IOB", "ENT_TYPE")
 _GROUP = "sc"  # the group of spaCy's own span categorizer
 
@@ -54,26 +60,16 @@ def read(source: Source, options: Reading, problem: Problem) -> Iterator[Documen
     with source.file() as path:
         _check_size(path, source.name)
         content = path.read_bytes()
-    broken = (
-        LookupError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        AssertionError,
-        OverflowError,
-        MemoryError,
-        RuntimeError,
-        zlib.error,
-    )
     try:
         _check_count(zlib.decompress(content), source.name)
         box = spacy.tokens.DocBin().from_bytes(content)
         for inner in (*box.user_data, *box.span_groups):
-            _check_count(inner or b"", source.name)
+            if inner:
+                _check_count(inner, source.name)
         _bare(box, spacy.attrs.IDS)
         for number, doc in enumerate(box.get_docs(spacy.vocab.Vocab()), start=1):
             yield _document(doc, f"{source.name}:{number}", source.name)
-    except broken as error:
+    except _BROKEN as error:
         said = str(error).partition("\n")[0][:200] or type(error).__name__
         raise InputError(f"{source.name} is not a whole DocBin: {said}.", "Write it again with this spaCy.") from error
 
@@ -93,8 +89,10 @@ def _check_size(path: Path, name: str) -> None:
         ) from error
 
 
-def _check_count(content: bytes, name: str) -> None:
-    """Raises InputError for what would become too many objects."""
+def _check_count(content: Any, name: str) -> None:
+    """Raises ValueError for what is no block of bytes, InputError for one that would become too many objects."""
+    if not isinstance(content, bytes):
+        raise ValueError(f"{type(content).__name__} in place of bytes")
     if has_more_than(_MOST, content):
         raise InputError(f"{name} holds more than {_MOST:,} values.", "Split it into several files.")
 

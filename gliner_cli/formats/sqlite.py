@@ -22,7 +22,7 @@ from gliner_cli.errors import InputError, OutputError
 from gliner_cli.formats.compression import compression
 from gliner_cli.formats.decoding import LONGEST, encodable
 from gliner_cli.formats.json_rows import Row, documents
-from gliner_cli.formats.output import partial
+from gliner_cli.formats.output import check, partial, put
 from gliner_cli.formats.sources import Problem, Source
 from gliner_cli.formats.tables import cell, made, need_text, ours, rows, unique
 from gliner_cli.options import Reading, Writing
@@ -146,7 +146,7 @@ def write_to(documents: Iterable[Document], path: Path, options: Writing) -> Non
             _copy(unfinished, path, options.table)
         else:
             _sync(unfinished)
-            os.replace(unfinished, os.path.realpath(path))
+            put(unfinished, path)
 
 
 def _exists(path: Path) -> bool:
@@ -156,12 +156,9 @@ def _exists(path: Path) -> bool:
 def _check(path: Path) -> None:
     if compression(path.name):
         raise OutputError(f"{path} cannot be written: a database is not compressed.", f"-o {path.with_suffix('')}")
+    check(path)
     if os.path.exists(path) and not os.path.isfile(path):
         raise OutputError(f"{path} cannot be written: it is no file.", "Name a file: -o results.sqlite")
-    if not os.path.isdir(path.parent):
-        raise OutputError(f"{path} cannot be written: there is no folder {path.parent}.", f"mkdir -p {path.parent}")
-    if os.path.exists(path) and not os.access(path, os.W_OK):
-        raise OutputError(f"{path} cannot be written: it is write-protected.", "Name another file: -o FILE")
 
 
 def _check_table(connection: sqlite3.Connection, path: Path, table: str) -> None:

@@ -139,6 +139,7 @@ class _Rows:
         likely = max(delimiters, key=lambda one: len(_split(first, one)))  # only for telling which columns are there
         delimiter = next((one for one in delimiters if text_field in _split(first, one)), likely)
         self._reader = csv.reader(chain([first], text), delimiter=delimiter, strict=True)
+        self.suffix = (TSV_SUFFIXES if delimiter == "\t" else CSV_SUFFIXES)[0]
 
     def _text(self, parts: Iterator[Part]) -> Iterator[str]:
         for part in parts:
@@ -156,7 +157,8 @@ class _Rows:
         cells: list[str] = []
         while not cells:  # blank lines
             line = self._reader.line_num + 1
-            self._taken.clear()
+            if line > 1:  # the first was taken when the delimiter was told by it
+                self._taken.clear()
             try:
                 cells = next(self._reader)
             except csv.Error as error:
@@ -198,20 +200,22 @@ def _read(source: Source, options: Reading, problem: Problem, delimiters: str) -
 
 
 def _fields(found: _Rows, names: list[str], source: str, problem: Problem) -> Iterator[tuple[dict[str, Any], str]]:
+    """The fields of each row and its place; what is no row is reported, with the header that it needs to be read."""
+    header = found.raw
     while True:
         try:
             line, cells = next(found)
         except StopIteration:
             return
         except InputError as error:
-            problem(error.about(found.raw, ".csv"))
+            problem(error.about(found.raw, found.suffix, header))
             continue
         place = f"{source}:{line}"
         if len(cells) == len(names):
             yield dict(zip(names, cells, strict=True)), place
         else:
             what = f"{place} has {len(cells)} cells; {len(names)} were expected, as in the header."
-            problem(InputError(what, _QUOTES).about(found.raw, ".csv"))
+            problem(InputError(what, _QUOTES).about(found.raw, found.suffix, header))
 
 
 def _write(documents: Iterable[Document], stream: BinaryIO, options: Writing, delimiter: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,10 +13,14 @@ from gliner_cli.checkpoint.cache import located, starter
 from gliner_cli.checkpoint.folder import Checkpoint
 from gliner_cli.checkpoint.folder import load as load_checkpoint
 from gliner_cli.errors import LabelError
+from gliner_cli.inference.batching import padded, pieces_at_once, widest
 from gliner_cli.inference.counts import Counts
+from gliner_cli.inference.int8_backend import SAMPLE, SAMPLE_LABELS, Int8Backend
+from gliner_cli.inference.kept_vectors import LEAST_LABELS, from_disk_or
 from gliner_cli.inference.pipeline import Plan, Witness, extracted
-from gliner_cli.inference.prompt import PieceMaker, WordPieces, label_rows, room
+from gliner_cli.inference.prompt import PieceMaker, Prompt, WordPieces, label_rows, room
 from gliner_cli.inference.torch_backend import TorchBackend
+from gliner_cli.network.tensors import Batch
 from gliner_cli.options import UNTUNED, Choice, Computing, Extraction
 from gliner_cli.text.labels import Labels, labels
 from gliner_cli.text.words import words
@@ -31,8 +36,10 @@ class Extractor:
     def __init__(self, checkpoint: Checkpoint, computing: Computing | None = None) -> None:
         self.checkpoint = checkpoint
         self.computing = computing or Computing()
-        self.backend = TorchBackend(checkpoint.network, self.computing)
         self._maker = PieceMaker(checkpoint)
+        self.backend = TorchBackend(checkpoint.network, self.computing)
+        if self.computing.precision == "int8":
+            self.backend = Int8Backend(self.backend, self._sample())
 
     def __call__(self, text: str, asked: Labels | Sequence[str] | Mapping[str, Any], **options: Any) -> list[Entity]:
         """The entities of one text, in their order. `options` are the fields of `options.Extraction`.
@@ -90,8 +97,19 @@ class Extractor:
             most_words=_most_words(options.window, config.max_len),
             most_pieces=room(prompts, self._maker.longest_row),
             overlap=overlap if options.overlap is None else options.overlap,
-            batch_pieces=self.computing.batch_tokens,
+            batch_pieces=self._batch_pieces(prompts),
         )
+
+    def _batch_pieces(self, prompts: Sequence[tuple[Labels, Prompt]]) -> int:
+        width = widest(self.checkpoint.config, max(len(part) for part, _ in prompts))
+        return self.computing.batch_tokens or pieces_at_once(self.backend.device, width)
+
+    def _sample(self) -> Batch:
+        """Rows of every kind, to judge layers by."""
+        plan = self.plan(labels(SAMPLE_LABELS), Extraction())
+        pieces = [WordPieces(self._maker, text, words(text)) for text in SAMPLE]
+        prompt = plan.prompts[0][1]
+        return padded([prompt.around(one, 0, len(one.words)) for one in pieces], plan.label_vectors)
 
     def origin(self, asked: Labels, label: str, options: Extraction) -> tuple[float, str]:
         """The threshold a label has in a plan, and where it comes from: own, --threshold, tuned or default."""
@@ -111,7 +129,10 @@ class Extractor:
         rows = label_rows(checkpoint.labels_tokenizer, asked.asked, checkpoint.labels_piece_limit)
         counts = torch.tensor([len(row) for row in rows])
         pieces = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
-        return self.backend.label_vectors(pieces, counts)
+        compute = partial(self.backend.label_vectors, pieces, counts)
+        if len(rows) < LEAST_LABELS:
+            return compute()
+        return from_disk_or(compute, pieces, counts, self.checkpoint.network.labels, checkpoint.config)
 
 
 def _most_words(window: str, trained: int) -> int:

@@ -128,7 +128,7 @@ class PieceMaker:
         self.longest_row = checkpoint.piece_limit or LONGEST_ROW
         self._tokenizer = checkpoint.tokenizer
         self._before, self._behind = _template(checkpoint.tokenizer)
-        self._reserved = np.array(sorted(_added(checkpoint.tokenizer)), np.int64)
+        self._reserved = _added(checkpoint.tokenizer)
         self.unknown = np.array(sorted(_unknown(checkpoint.tokenizer)), np.int64)
         separator = checkpoint.tokenizer.token_to_id(self.config.sep_token)
         self._separators = self._ids(self.config.sep_token) if separator is None else [separator]
@@ -141,14 +141,18 @@ class PieceMaker:
         ids, word_of = np.asarray(encoding.ids, np.int64), np.asarray(encoding.word_ids, np.int64)
         offsets = np.searchsorted(word_of, np.arange(len(words) + 1))
         # A literal "<<ENT>>" or "[SEP]" in the text is text: no marker may come out of it.
-        if np.isin(ids, self._reserved).any() or (np.diff(offsets) > LONGEST_WORD).any():
+        if self._has_marker(ids) or (np.diff(offsets) > LONGEST_WORD).any():
             return _joined([self._literal(word) for word in words])
         return ids, offsets
+
+    def _has_marker(self, ids: Sequence[int] | NDArray[np.int64]) -> bool:
+        # A table, since `isin` takes ten times as long for rows as short as these.
+        return bool(self._reserved.take(np.asarray(ids, np.int64), mode="clip").any())
 
     def _literal(self, word: str) -> list[int]:
         """The pieces of one word, at most LONGEST_WORD and none of them a marker: such a word is spelled out."""
         ids = self._ids(word)
-        if np.isin(ids, self._reserved).any():
+        if self._has_marker(ids):
             ids = [number for character in word for number in self._ids(character)]
         return ids[:LONGEST_WORD]
 
@@ -212,10 +216,15 @@ def _template(tokenizer: Tokenizer) -> tuple[NDArray[np.int64], NDArray[np.int64
     return ids[: text[0]], ids[text[-1] + 1 :]
 
 
-def _added(tokenizer: Tokenizer) -> list[int]:
-    """The numbers of all special and added tokens, but not of the piece for what is unknown: text may be that."""
-    unknown = _unknown(tokenizer)
-    return [number for number in tokenizer.get_added_tokens_decoder() if number not in unknown]
+def _added(tokenizer: Tokenizer) -> NDArray[np.bool_]:
+    """Whether a number is that of a special or added token, but not of what is unknown: text may be that.
+
+    The last entry, False, is that of all higher numbers.
+    """
+    added = sorted(set(tokenizer.get_added_tokens_decoder()) - _unknown(tokenizer))
+    table = np.zeros(max(added, default=-1) + 2, np.bool_)
+    table[added] = True
+    return table
 
 
 def _unknown(tokenizer: Tokenizer) -> set[int]:

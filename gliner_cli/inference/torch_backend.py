@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -10,10 +11,13 @@ from torch import Tensor
 from gliner_cli.errors import DeviceError
 from gliner_cli.network.gliner import Gliner
 from gliner_cli.network.label_vectors import EncodedLabels
+from gliner_cli.network.packed import packed, runs_here
 from gliner_cli.network.tensors import Batch
 from gliner_cli.options import Computing, Device, Precision
 
-PRECISIONS: Mapping[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS: Mapping[Precision, torch.dtype] = {
+    "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.float32,  # see int8_backend.py
+}  # fmt: skip
 
 
 class TorchBackend:
@@ -25,7 +29,10 @@ class TorchBackend:
             raise DeviceError("fp16 was asked for on the CPU, which computes it many times slower.", "--precision fp32")
         if options.threads:
             torch.set_num_threads(options.threads)
-        self.network = network.to(self.device, PRECISIONS[options.precision]).eval()
+        dtype = PRECISIONS[options.precision]
+        self.network = self.plain = network.to(self.device, dtype).eval()
+        if runs_here(self.device, dtype):
+            self.network = cast(Gliner, packed(self.plain))
 
     @torch.no_grad()
     def logits(self, batch: Batch) -> Tensor:

@@ -20,12 +20,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import product
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gliner_cli.network.derived import Deriving, Parts
 from gliner_cli.network.dropout import Dropout
 from gliner_cli.network.tensors import Candidates
 
@@ -122,7 +124,7 @@ def _by_width(starts: Tensor, ends: Tensor, width: int) -> Tensor:
 Context = Callable[["Folded", Tensor, Tensor], Tensor]
 
 
-class Folded(nn.Module):
+class Folded(Deriving):
     """`markerV0` (v2, v2.1, v2.5 checkpoints), folded; see the module's docstring.
 
     `markerV1` and `markerV2` add a third vector that is the same for the whole row, given by `context`; `extra` is the
@@ -139,13 +141,19 @@ class Folded(nn.Module):
             self.add_module(extra, projection(size, dropout))
         self.out_project = projection((3 if context else 2) * size, dropout, size)
 
+    def parts(self) -> Parts:
+        inner = self.out_project[0]
+        assert isinstance(inner, nn.Linear)  # noqa: S101
+        weights = inner.weight.chunk(3 if self.context else 2, dim=1)
+        parts = zip(weights, (inner.bias, None, None), strict=False)
+        return dict(zip(("start", "end", "context"), parts, strict=False))
+
     def forward(self, words: Tensor, counts: Tensor, labels: Tensor) -> Tensor:
-        inner, _, dropout, outer = self.out_project
-        start_weight, end_weight, *context_weight = inner.weight.split(words.shape[-1], dim=1)  # type: ignore[operator]
-        u = functional.linear(self.project_start(words).relu(), start_weight, inner.bias)  # type: ignore[arg-type]
-        v = functional.linear(self.project_end(words).relu(), end_weight)
+        _, _, dropout, outer = self.out_project
+        u = self.multiplied("start", self.project_start(words).relu())
+        v = self.multiplied("end", self.project_end(words).relu())
         if self.context:
-            u = u + functional.linear(self.context(self, words, counts).relu(), context_weight[0]).unsqueeze(1)
+            u = u + self.multiplied("context", self.context(self, words, counts).relu()).unsqueeze(1)
         q = labels @ cast(Tensor, outer.weight)  # (B, C, 4 D)
         k = labels @ cast(Tensor, outer.bias)
         if torch.is_grad_enabled():
@@ -180,19 +188,20 @@ def _folded(u: Tensor, v: Tensor, q: Tensor, k: Tensor, width: int) -> Tensor:
 
 
 def _folded_in_place(u: Tensor, v: Tensor, q: Tensor, k: Tensor, width: int) -> Tensor:
-    """The same a few words at a time in one reused buffer; ends beyond the padded row are left unset."""
+    """The same for a few rows or a few words at a time, in one reused buffer; ends beyond the padded row are unset."""
     rows, length, inner = u.shape
     logits = u.new_empty(rows, length, width, q.shape[1])
-    at_once = max(1, _AT_ONCE // inner)
-    buffer = u.new_empty(at_once, inner)
-    for row in range(rows):
-        q_row, k_row = q[row].t(), k[row]
-        for first in range(0, length, at_once):
-            for w in range(min(width, length - first)):
-                stop = min(first + at_once, length - w)
-                hidden = buffer[: stop - first]
-                torch.add(u[row, first:stop], v[row, first + w : stop + w], out=hidden).relu_()
-                logits[row, first:stop, w] = torch.addmm(k_row, hidden, q_row)
+    words = max(1, min(_AT_ONCE // inner, length))
+    together = max(1, _AT_ONCE // (inner * words))
+    buffer = u.new_empty(together * words * inner)
+    for row, first in product(range(0, rows, together), range(0, length, words)):
+        some = slice(row, min(row + together, rows))
+        labels, constant = q[some].transpose(1, 2), k[some].unsqueeze(1)
+        for w in range(min(width, length - first)):
+            stop = min(first + words, length - w)
+            starts, ends = u[some, first:stop], v[some, first + w : stop + w]
+            hidden = torch.add(starts, ends, out=buffer[: starts.numel()].view(starts.shape)).relu_()
+            logits[some, first:stop, w] = torch.baddbmm(constant, hidden, labels)
     return logits
 
 

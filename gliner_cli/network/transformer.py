@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from gliner_cli.network.derived import Deriving, Parts
 from gliner_cli.network.dropout import dropout
 from gliner_cli.network.tensors import runs
 
@@ -31,11 +32,11 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 Run = tuple[int, int, int]
 
 
-class Projections(nn.Module):
+class Projections(Deriving):
     """Queries, keys and values in one matrix multiplication: (N, D) -> (N, 3 D).
 
-    `names` are the published names of the three layers. They stay separate parameters; the first forward without
-    gradients joins their storage once and makes each a view of its part, so nothing is held twice.
+    `names` are the published names of the three layers. They stay separate parameters; without gradients their storage
+    is joined once and each becomes a view of its part, so nothing is held twice.
     """
 
     def __init__(self, names: tuple[str, str, str], size: int) -> None:
@@ -43,16 +44,10 @@ class Projections(nn.Module):
         self.names = names
         for name in names:
             self.add_module(name, nn.Linear(size, size))
-        self._fused: tuple[Tensor, Tensor] | None = None
         self._constant: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled():
-            return functional.linear(x, *self._joined())
-        if self._fused is None:
-            self._fused = self._joined()
-            self._share(*self._fused)
-        return functional.linear(x, *self._fused)
+        return self.multiplied("all", x)
 
     def constant(self, x: Tensor) -> Tensor:
         """The projections of something that does not depend on the text, kept while the weights are."""
@@ -62,34 +57,23 @@ class Projections(nn.Module):
             self._constant = self(x)
         return self._constant
 
-    def _layers(self) -> list[nn.Linear]:
-        return [self.get_submodule(name) for name in self.names]  # type: ignore[misc]
-
-    def _joined(self) -> tuple[Tensor, Tensor]:
+    def parts(self) -> Parts:
         layers = self._layers()
-        return torch.cat([layer.weight for layer in layers]), torch.cat([layer.bias for layer in layers])
+        return {"all": (torch.cat([layer.weight for layer in layers]), torch.cat([layer.bias for layer in layers]))}
 
-    def _share(self, weight: Tensor, bias: Tensor) -> None:
-        parts = zip(self._layers(), weight.detach().chunk(3), bias.detach().chunk(3), strict=True)
+    def derive(self) -> dict[str, nn.Linear]:
+        derived = super().derive()
+        parts = zip(self._layers(), derived["all"].weight.chunk(3), derived["all"].bias.chunk(3), strict=True)
         for layer, own_weight, own_bias in parts:
             layer.weight.data, layer.bias.data = own_weight, own_bias
+        return derived
 
-    def _forget(self) -> None:
-        """Drop what was computed from the weights, as they may be about to change."""
-        self._fused = self._constant = None
+    def forget(self) -> None:
+        super().forget()
+        self._constant = None
 
-    def train(self, mode: bool = True) -> Projections:
-        self._forget()
-        return super().train(mode)
-
-    def _load_from_state_dict(self, *args: Any) -> None:
-        self._forget()
-        super()._load_from_state_dict(*args)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Projections:
-        self._forget()
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        return self
+    def _layers(self) -> list[nn.Linear]:
+        return [self.get_submodule(name) for name in self.names]  # type: ignore[misc]
 
 
 class Residual(nn.Module):

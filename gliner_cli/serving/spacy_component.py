@@ -1,9 +1,10 @@
 """GLiNER in a spaCy pipeline: `nlp.add_pipe("gliner", config={"labels": ["person", "drug"]})`.
 
 spaCy finds the factory by the entry point `spacy_factories`. Entities are `doc.ents`, on the words that spaCy's own
-tokenizer cut; those that overlap, as `nested` and `multi_label` allow, are in `doc.spans["gliner"]`, which always has
-all. The score of a span is `span._.score`, or in `doc.user_data["gliner_scores"]` under (start, end, label) in
-characters.
+tokenizer cut; those that overlap, as `nested` and `multi_label` allow, are in `doc.spans`, which always has all, under
+`spans_key`: if it is not given, the component's own name, so that each of several has a group. The score of a span is
+`span._.score`, or in `doc.user_data["gliner_scores"]` under (start, end, label) in characters; the group has its own in
+`attrs["scores"]`, for of two components that find the same the later one's is the score of the span.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy.language import Language
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, Span, SpanGroup
 
 from gliner_cli.errors import LabelError
 from gliner_cli.inference.extractor import Extractor, load
@@ -39,6 +40,7 @@ class Settings:
     threshold: float | None = None
     nested: bool = False
     multi_label: bool = False
+    spans_key: str | None = None
 
 
 class Component:
@@ -65,7 +67,7 @@ class Component:
         asked, waiting = tee(stream)
         found = self._extractor.extract(map(_document, asked), labels(settings.labels), extraction)
         for doc, document in zip(waiting, found, strict=True):
-            _mark(doc, document.entities)
+            _mark(doc, document.entities, settings.spans_key or self.name)
             yield doc
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
@@ -89,7 +91,7 @@ class Component:
         return self
 
 
-def component(
+def component(  # noqa: PLR0913, PLR0917 (spaCy hands over each setting by its name)
     nlp: Language,
     name: str,
     labels: list[str] | dict[str, Any],
@@ -97,13 +99,14 @@ def component(
     threshold: float | None,
     nested: bool,
     multi_label: bool,
+    spans_key: str | None,
 ) -> Component:
     """The factory. Raises LabelError where no labels are named, before anything is loaded."""
     if not labels:
         raise LabelError("No labels were given.", 'nlp.add_pipe("gliner", config={"labels": ["person", "drug"]})')
     if not Span.has_extension("score"):
         Span.set_extension("score", getter=_score)
-    return Component(name, Settings(labels, model, threshold, nested, multi_label))
+    return Component(name, Settings(labels, model, threshold, nested, multi_label, spans_key))
 
 
 def _document(doc: Doc) -> Document:
@@ -112,7 +115,7 @@ def _document(doc: Doc) -> Document:
     return Document(doc.text, words=Words.of(places))
 
 
-def _mark(doc: Doc, found: Iterable[Entity]) -> None:
+def _mark(doc: Doc, found: Iterable[Entity], key: str) -> None:
     spans = []
     scores: dict[tuple[int, int, str], float | None] = {}
     for entity in found:
@@ -120,8 +123,8 @@ def _mark(doc: Doc, found: Iterable[Entity]) -> None:
         if span is not None:
             spans.append(span)
             scores[entity.start, entity.end, entity.label] = entity.score
-    doc.user_data[SCORES] = scores
-    doc.spans[NAME] = spans
+    doc.user_data[SCORES] = {**doc.user_data.get(SCORES, {}), **scores}
+    doc.spans[key] = SpanGroup(doc, name=key, attrs={"scores": [scores[_key(span)] for span in spans]}, spans=spans)
     doc.ents = tuple(_apart(sorted(spans, key=lambda span: -(scores[_key(span)] or 0))))
 
 
@@ -146,6 +149,13 @@ def _score(span: Span) -> float | None:
 Language.factory(
     NAME,
     assigns=["doc.ents", "doc.spans", "token.ent_type", "token.ent_iob"],
-    default_config={"labels": [], "model": None, "threshold": None, "nested": False, "multi_label": False},
+    default_config={
+        "labels": [],
+        "model": None,
+        "threshold": None,
+        "nested": False,
+        "multi_label": False,
+        "spans_key": None,
+    },
     func=component,
 )

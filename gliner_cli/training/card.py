@@ -75,6 +75,8 @@ def _report(report: Report) -> Iterator[str]:
     remarks = ", ".join(f"{what} {count}" for what, count in data["remarks"].items()) or "none"
     yield f"{data['documents']} documents ({data['passages']} passages, {data['annotation']} annotation),"
     yield f"{report['steps']} steps in {report['seconds']:.0f} s, the best after {report['best_step']};"
+    if report["learned_share"] < 1:
+        yield f"{report['learned_share']:.0%} of what was learned is in the weights, the rest is as it was before;"
     yield f"ended: {report['ended']}. Remarks on the data: {remarks}."
     yield ""
     learning = {name: value for name, value in report["settings"]["learning"].items() if value is not None}

@@ -25,6 +25,7 @@ from gliner_cli.network.beginning import begin_near_identity
 from gliner_cli.network.tensors import rows_at
 from gliner_cli.options import Annotation, Computing, Finetuning, Learning, Teaching
 from gliner_cli.training import state
+from gliner_cli.training.blending import go_back
 from gliner_cli.training.freezing import freeze
 from gliner_cli.training.judging import Judgement, judgement
 from gliner_cli.training.keeping import with_opinions
@@ -146,6 +147,7 @@ class Run:
         self.trial = Trial(self.materials.dev, self.closed)
         if is_new and any(passage.gold for passage in self.teacher.passages):
             self._begin()
+        self.beginning = {} if is_new or self.finetuning.blend == 1 else state.weights(network)
         freeze(network, self.learning.freeze)
         if self.learning.lora:
             lora.add(network.encoder.backbone, self.learning.lora)
@@ -208,6 +210,14 @@ class Run:
         self.adapters = lora.adapters(self.checkpoint.network)
         lora.merge(self.checkpoint.network)
         self.checkpoint.network.eval()
+        if self.course.best and not self.adapters:  # adapters are saved, and must give what the weights do
+            self._go_back(self.course.scores[self.course.best])
+
+    def _go_back(self, learned: float) -> None:
+        """Mix the best weights with those of the beginning; nowhere to go where nothing was found or was known."""
+        if self.beginning and learned:
+            least = self.finetuning.blend
+            self.course.share = go_back(self.checkpoint.network, self.beginning, least, learned, self._f1)
 
     def _over(self) -> bool:
         worse = self.finetuning.patience and self.course.since_best >= self.finetuning.patience
@@ -265,11 +275,7 @@ class Run:
         return due and self.learner.step not in self.course.scores
 
     def _measured(self) -> Measured:
-        """Measure the dev data, in the first process; the others hear of it."""
-        processes, f1 = self.learner.processes, 0.0
-        if self.first:
-            f1 = self.trial.f1(self.trial.found(self.checkpoint, self._computing))
-        (f1,) = processes.sum([f1])
+        f1 = self._f1()
         before = 0.0 if self.course.best is None else self.course.scores[self.course.best]
         best = f1 > before or not before  # as long as nothing is found, the state that has learned most
         self.course.scores[self.learner.step] = f1
@@ -277,6 +283,11 @@ class Run:
             self.course.best = self.learner.step
             self.best = state.weights(self.checkpoint.network)
         return Measured(self.learner.step, f1, best)
+
+    def _f1(self) -> float:
+        """The dev data measured, in the first process; the others hear of it."""
+        f1 = self.trial.f1(self.trial.found(self.checkpoint, self._computing)) if self.first else 0.0
+        return self.learner.processes.sum([f1])[0]
 
     @property
     def _computing(self) -> Computing:

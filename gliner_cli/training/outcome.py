@@ -45,12 +45,13 @@ def outcome(run: Run, before: Checkpoint | None) -> Outcome:
     zero_shot = trial.found(before, computing) if before else None
     report = {
         "data": _data(run),
-        "settings": {"teaching": asdict(run.teaching), "learning": asdict(run.learning)},
+        "settings": {"teaching": asdict(run.teaching), "learning": asdict(run.learning), "blend": run.finetuning.blend},
         "steps": run.course.step,
         "seconds": round(run.course.elapsed, 1),
         "ended": run.course.ended,
         "course": {str(step): f1 for step, f1 in run.course.scores.items()},
         "best_step": run.course.best,
+        "learned_share": run.course.share,
         "before": _quality(trial, calibration.above(zero_shot, UNTUNED)) if zero_shot else None,
         "after": _quality(trial, calibration.above(found, UNTUNED)),
         "after_with_thresholds": _quality(trial, kept),

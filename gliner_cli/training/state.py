@@ -27,7 +27,8 @@ _COURSE = "course"
 
 @dataclass
 class Course:
-    """How a run has gone so far. Scores are micro F1 on the dev data, by step; `best` is the step of the highest."""
+    """How a run has gone so far. Scores are micro F1 on the dev data, by step; `best` is the step of the highest,
+    `share` how much of what was learned until then is in the weights (see `blending.py`)."""
 
     step: int = 0
     elapsed: float = 0.0
@@ -35,6 +36,7 @@ class Course:
     scores: dict[int, float] = field(default_factory=dict)
     best: int | None = None
     ended: str = ""
+    share: float = 1.0
 
     @property
     def since_best(self) -> int:

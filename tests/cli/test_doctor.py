@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib import metadata
 
 import pytest
 
+from gliner_cli.cli.doctor import doctor
 from gliner_cli.evaluation import health, selftest
 
 GLINER = [sys.executable, "-m", "gliner_cli"]
@@ -79,3 +81,25 @@ def test_a_missing_requirement_is_broken_and_a_missing_extra_is_not(monkeypatch)
 def test_a_chosen_model_that_is_not_there_is_broken():
     finding = health._chosen("someone/unknown")
     assert (finding.state, finding.hint) == ("broken", "Fetch it once: gliner pull someone/unknown")
+
+
+@pytest.mark.parametrize(
+    ("set_to", "shown"),
+    [
+        ("https://huggingface.example", "https://huggingface.example"),
+        ("https://mara:hf_secret@mirror.example:8443/hf_secret?token=hf_secret#hf_secret", "https://mirror.example"),
+        ("http://hf_secret@[::1]:80", "http://::1"),
+        ("mara:hf_secret@mirror.example", "set"),
+        ("hf_secret", "set"),
+        ("https://hf_secret@[::1", "set"),
+    ],
+)
+def test_an_endpoint_is_shown_without_what_is_secret_in_it(set_to, shown, monkeypatch, capsys):
+    monkeypatch.setenv("HF_ENDPOINT", set_to)
+    monkeypatch.setattr(health, "findings", health._offline)
+    for as_json in (True, False):
+        doctor(as_json)
+        said = capsys.readouterr().out
+        assert "hf_secret" not in said
+        assert "mara" not in said
+    assert re.search(r"HF_ENDPOINT +(.*)", said)[1] == shown

@@ -170,3 +170,23 @@ def test_an_error_of_the_documents_is_none_of_the_output(folder):
 
     with pytest.raises(FileNotFoundError, match="a checkpoint"):
         write(failing(), folder)
+
+
+@pytest.mark.parametrize("argument", [".", "*"])
+def test_such_a_folder_is_known_by_its_files(argument, folder):
+    write(GIVEN, folder)
+    given = folder if argument == "." else folder.parent / argument
+    assert read(given) == (GIVEN, [])
+
+
+def test_all_splits_of_a_folder_that_is_known(folder, library):
+    rows = library.Dataset.from_dict({"text": ["a", "b"]})
+    library.DatasetDict({"train": rows, "test": rows.select([1])}).save_to_disk(str(folder))
+    found, problems = read(folder)
+    assert ([document.text for document in found], problems) == (["a", "b", "b"], [])
+
+
+def test_a_state_alone_makes_no_such_folder(folder):
+    folder.mkdir()
+    (folder / "state.json").write_text('[{"text": "a"}]')
+    assert [document.text for document in read(folder)[0]] == ["a"]

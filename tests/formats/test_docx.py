@@ -85,3 +85,18 @@ def test_a_bomb_is_not_unpacked(path, monkeypatch):
     found, (problem,) = read(path)
     assert not found
     assert "2 MB of it in one part of text" in problem.message
+
+
+def test_a_password_or_an_unknown_compression_is_said(path):
+    docx.Document().save(path)
+    whole = path.read_bytes()
+    for flag, said in [(1, "encrypted"), (1 << 5, "patched"), (1 << 6, "encryption")]:
+        content = bytearray(whole)
+        central = content.index(b"PK\x01\x02")  # of the first part
+        content[6] |= flag
+        content[central + 8] |= flag
+        path.write_bytes(content)
+        found, (problem,) = read(path)
+        assert not found
+        assert problem.message.startswith(f"{path} is not a whole DOCX file")
+        assert said in problem.message

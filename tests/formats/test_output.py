@@ -13,7 +13,7 @@ import pytest
 from gliner_cli import formats
 from gliner_cli.errors import OutputError
 from gliner_cli.formats.output import opened, partial
-from gliner_cli.options import Writing
+from gliner_cli.options import Reading, Writing
 from gliner_cli.types import Document
 
 
@@ -233,3 +233,43 @@ def test_texts_alone_are_written_a_blank_line_between_them(tmp_path):
     writing = Writing(tmp_path / "a.txt", "text")
     formats.write([Document("a\nb", "1"), Document("", "2"), Document("\ud800", "3")], writing)
     assert (tmp_path / "a.txt").read_bytes() == "a\nb\n\n\n\n\ufffd\n".encode()
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.sqlite", "brat"])
+def test_the_name_of_what_is_whole_is_on_disk(name, tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def heard(number):
+        synced.append((os.path.realpath(f"/proc/self/fd/{number}"), (tmp_path / name).exists()))
+        fsync(number)
+
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("no /proc here")
+    monkeypatch.setattr(os, "fsync", heard)
+    formats.write([Document("x", "x")], Writing(tmp_path / name, "brat" if name == "brat" else "auto"))
+    assert synced[-1] == (str(tmp_path), True)
+
+
+@pytest.mark.parametrize("name", ["docs/a.jsonl", "docs/../docs/a.jsonl", "link.jsonl"])
+def test_an_input_is_not_replaced_by_its_results(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.jsonl").write_text('{"text": "a"}')
+    (tmp_path / "docs" / "b.jsonl").write_text('{"text": "b"}')
+    (tmp_path / "link.jsonl").symlink_to("docs/a.jsonl")
+    writing = Writing(Path(name))
+    with pytest.raises(OutputError, match="is named as an input") as caught:
+        formats.read(["docs/b.jsonl", "docs/a.jsonl"], Reading(), pytest.fail, writing=writing)
+    assert "-o FILE" in caught.value.hint
+    for folder in ("docs", "docs/*.jsonl"):  # what an earlier run left there is no document
+        found = formats.read([folder], Reading(), pytest.fail, writing=writing)
+        assert [document.text for document in found] == ["b"]
+
+
+@pytest.mark.parametrize("argument", ["docs", "docs/*.jsonl"])
+def test_the_only_input_is_not_replaced_by_nothing(argument, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.jsonl").write_text('{"text": "a"}')
+    with pytest.raises(OutputError, match="is named as an input"):
+        formats.read([argument], Reading(), pytest.fail, writing=Writing(Path("docs/a.jsonl")))

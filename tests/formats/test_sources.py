@@ -5,6 +5,7 @@ import lzma
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 
 import pytest
@@ -353,3 +354,24 @@ def test_texts_beside_annotations_are_read_with_these_unless_texts_were_asked_fo
     for form, names in [("auto", ["a.ann", "b.txt"]), ("text", ["a.txt", "b.txt"])]:
         found = formats.named([str(tmp_path)], Reading(input_format=form), pytest.fail)
         assert [source.path.name for source in found] == names
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is Linux")
+def test_a_temporary_folder_that_is_full_is_not_the_fault_of_the_input(tmp_path, monkeypatch):
+    (tmp_path / "a.db.gz").write_bytes(gzip.compress(bytes(300_000)))
+    monkeypatch.setattr(tempfile, "tempdir", "/scratch")
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", lambda **_: open("/dev/full", "wb", buffering=0))  # noqa: SIM115
+    found, (problem,) = read(tmp_path / "a.db.gz")
+    assert not found
+    assert problem.message == (
+        f"{tmp_path / 'a.db.gz'} can only be read from a copy, and the temporary folder /scratch is full."
+    )
+    assert "TMPDIR=" in problem.hint
+    assert problem.part == (os.fsencode(tmp_path / "a.db.gz"), ".files")  # to be tried again
+
+
+def test_a_temporary_folder_that_is_not_there_is_said(tmp_path, monkeypatch):
+    (tmp_path / "a.db.gz").write_bytes(gzip.compress(b"x"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no"))
+    _, (problem,) = read(tmp_path / "a.db.gz")
+    assert f"folder {tmp_path / 'no'} cannot be written: No such file or directory." in problem.message

@@ -160,3 +160,17 @@ def test_fields_without_an_end_are_said(path):
     with pytest.raises(OutputError, match="cannot hold the fields of d"):
         write([Document("a", "d", meta={"x": endless})], path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("user_data", [[1]]), ("user_data", ["x"]), ("span_groups", [{}, 7]), ("tokens", b""), ("tokens", None), ("attrs", []),
+     ("lengths", b"odd"), ("strings", [[]]), ("flags", []), ("cats", 7)],
+)  # fmt: skip
+def test_values_that_are_not_what_they_should_be_are_said(field, value, path):
+    formats.write([Document("Ada met Ivo", "1")], Writing(path))
+    content = srsly.msgpack_loads(zlib.decompress(path.read_bytes()))
+    path.write_bytes(zlib.compress(srsly.msgpack_dumps({**content, field: value})))
+    found, (problem,) = read(path)
+    assert not found
+    assert problem.message.startswith(f"{path} is not a whole DocBin")

@@ -115,8 +115,9 @@ def test_a_table_of_ours_is_replaced_and_another_is_not(path):
 def test_the_database_that_is_read_can_be_written(path):
     run(path, "CREATE TABLE docs (id, text)",
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO docs SELECT i, 'Ada ' || i FROM n")  # fmt: skip
-    documents = formats.read([str(path)], Reading(query="SELECT * FROM docs"), pytest.fail)
-    write(path, documents)
+    reading, writing = Reading(query="SELECT * FROM docs"), Writing(output=path)
+    documents = formats.read([str(path)], reading, pytest.fail, writing=writing)
+    formats.write(documents, writing)
     assert run(path, "SELECT count(*), min(text) FROM entities") == [(5000, "Ada 1")]
 
 
@@ -222,9 +223,11 @@ def test_documents_may_be_asked_for_by_another_thread(path):
 
 def test_places_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "folder.sqlite").mkdir()
+    os.mkfifo(tmp_path / "pipe.sqlite")
     (tmp_path / "text.sqlite").write_text("this is text and no database " * 100)
     for name, said in [
-        ("folder.sqlite", "it is no file"),
+        ("folder.sqlite", "it is a folder"),
+        ("pipe.sqlite", "it is no file"),
         ("no/a.sqlite", "there is no folder"),
         ("text.sqlite", "file is not a database"),
         ("a.sqlite.gz", "not compressed"),

@@ -72,6 +72,23 @@ def test_stored_and_read_back(folder, tmp_path):
     assert from_bytes.get_pipe("gliner").settings.threshold == 0.4
 
 
+def test_two_components_have_a_group_each(folder, tmp_path):
+    common = {"labels": tiny.LABELS, "model": folder}
+    nlp = pipeline(folder, threshold=0.3)
+    nlp.add_pipe("gliner", name="sure", config={**common, "threshold": 0.45})
+    nlp.add_pipe("gliner", name="third", config={**common, "threshold": 0.4, "spans_key": "mine"})
+    nlp.to_disk(tmp_path / "nlp")
+    text = tiny.TEXTS[4]
+    for one in (nlp, spacy.load(tmp_path / "nlp")):
+        doc = one(text)
+        assert sorted(doc.spans) == ["gliner", "mine", "sure"]
+        for key, threshold in [("gliner", 0.3), ("sure", 0.45), ("mine", 0.4)]:
+            alone = pipeline(folder, threshold=threshold)(text)
+            assert places(doc.spans[key]) == places(alone.spans["gliner"])
+            assert doc.spans[key].attrs["scores"] == pytest.approx(alone.spans["gliner"].attrs["scores"])
+        assert len(doc.spans["gliner"]) > len(doc.spans["sure"]) > 0
+
+
 def test_no_labels_is_an_error_before_anything_is_loaded():
     with pytest.raises(LabelError, match="No labels"):
         spacy.blank("en").add_pipe("gliner")

@@ -245,8 +245,15 @@ def test_stopped_and_resumed_is_unbroken(tmp_path, folder, unbroken, stopped):
 
 @pytest.mark.parametrize(
     "changed",
-    [{"lora": 2}, {"freeze": "layers:1"}, {"keep_documents": DEV[:6]}, {"bi": True}, {"annotation": "open"}],
-    ids=["lora", "freeze", "keep", "bi-encoder", "open"],
+    [
+        {"lora": 2},
+        {"freeze": "layers:1"},
+        {"keep_documents": DEV[:6]},
+        {"bi": True},
+        {"annotation": "open"},
+        {"blend": 0.6},
+    ],
+    ids=["lora", "freeze", "keep", "bi-encoder", "open", "blend"],
 )
 def test_every_way_to_learn_can_be_resumed(tmp_path, request, changed):
     folder = request.getfixturevalue("bi_folder" if changed.get("bi") else "folder")
@@ -322,6 +329,34 @@ def test_the_best_weights_are_kept(tmp_path, folder, scores, told, best):
     assert run.course.best == best
     assert toys.equal(toys.tensors(run), at[best])
     assert run.course.ended == "all steps done"
+
+
+@pytest.mark.parametrize(
+    ("told", "share"),
+    [
+        ([0.50, 0.51, 0.507], 0.6),
+        ([0.50, 0.51, 0.40], 0.8),
+        ([0.50, 0.49, 0.51], 0.6),
+        ([0.50, 0.30, 0.1], 1.0),
+        ([0.05], 1.0),
+    ],
+)
+def test_it_goes_back_as_far_as_the_dev_data_does_not_mind(tmp_path, folder, scores, told, share):
+    scores += [0.1, *told]
+    run = toys.a_run(toys.checkpoint(folder), tmp_path, steps=2, evaluations=1, blend=0.6)
+    before, learned = [toys.tensors(run) for event in run.events() if isinstance(event, Measured)]
+    assert run.course.share == share
+    for name, value in toys.tensors(run).items():
+        expected = before[name] + share * (learned[name] - before[name]) if len(told) > 1 else before[name]
+        torch.testing.assert_close(value, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_adapters_that_are_saved_are_all_that_was_learned(tmp_path, folder, scores):
+    scores += [0.1, 0.2]
+    run = toys.a_run(toys.checkpoint(folder), tmp_path, steps=2, evaluations=1, blend=0.6, lora=2)
+    list(run.events())
+    assert run.adapters
+    assert run.course.share == 1.0
 
 
 def test_it_goes_on_as_long_as_nothing_is_found(tmp_path, checkpoint, scores):

@@ -135,7 +135,7 @@ def a_run(of: Checkpoint, output: Path, documents: Sequence[Document] | None = N
     train = invented(24) if documents is None else list(documents)
     learning, teaching, finetuning = (
         replace(options, **{name: value for name, value in changed.items() if hasattr(options, name)})
-        for options in (SETTINGS, Teaching(), Finetuning(output=output, evaluations=2, patience=0, save_every=1e9))
+        for options in (SETTINGS, Teaching(), Finetuning(output=output, evaluations=2, blend=1.0, save_every=1e9))
     )
     materials = Materials.of(train, changed.get("dev_documents", invented(8, 1)), changed.get("keep_documents", ()), 0)
     return Run(of, materials, teaching, learning, finetuning, torch.device("cpu"))
@@ -143,7 +143,7 @@ def a_run(of: Checkpoint, output: Path, documents: Sequence[Document] | None = N
 
 def an_order(model: Path, train: Path, output: Path, **changed: Any) -> Order:
     """What a command line would order."""
-    finetuning = Finetuning(output=output, evaluations=2, patience=0)
+    finetuning = Finetuning(output=output, evaluations=2)
     fields = {n: v for n, v in changed.items() if hasattr(finetuning, n)}
     learning = replace(SETTINGS, **{n: v for n, v in changed.items() if n not in fields})
     return Order((str(train),), replace(finetuning, **fields), learning, Teaching(), Choice(str(model)), Reading())
