@@ -85,12 +85,18 @@ def inside(system: System, tasks: Sequence[Task], seconds: float) -> dict[str, A
 
 
 def _operations(system: Ours, tasks: Sequence[Task]) -> int:
-    """Floating-point operations of the matrix products, padding included, as torch counts them; an LSTM's are not."""
+    """Floating-point operations of the matrix products, padding included, as torch counts them; an LSTM's are not.
+
+    They are those of the network as it was loaded: torch does not count what packed or eight-bit layers do.
+    """
     from torch.utils.flop_counter import FlopCounterMode
 
+    plain = copy.copy(system.extractor)
+    plain.backend = copy.copy(plain.backend)
+    plain.backend.network = plain.backend.plain
     with FlopCounterMode(display=False) as counter:
         for task in tasks:
-            system.extract(task.documents, task.labels)
+            Ours(plain, system.extraction).extract(task.documents, task.labels)
     return int(counter.get_total_flops())
 
 

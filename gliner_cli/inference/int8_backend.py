@@ -39,7 +39,7 @@ class Int8Backend(TorchBackend):
             raise DeviceError(
                 f"int8 is computed on the CPU only, not on {exact.device}.", "--device cpu, or --precision bf16"
             )
-        self.device, self._exact = exact.device, exact
+        self.device, self.plain, self._exact = exact.device, exact.plain, exact
         self.drift: float | None = None
         with torch.no_grad():
             network, errors = quantised(exact.plain, lambda network: network(sample))
