@@ -47,7 +47,7 @@ class Source:
     @contextmanager
     def opened(self) -> Iterator[io.BufferedReader]:
         """The bytes, uncompressed. Raises InputError where they cannot be read, at first or later."""
-        with self._blamed():
+        with self._failing(_unreadable):
             if self.path is None or self.size is None:
                 yield _stream(self._rest())
                 return
@@ -62,7 +62,7 @@ class Source:
                 return _begun(stream.read1(CHUNK))
             return b""
         ahead = b""
-        with self._blamed():
+        with self._failing(_unreadable):
             rest = self._rest()
             for chunk in rest:
                 ahead += chunk
@@ -78,11 +78,11 @@ class Source:
         Raises InputError where it cannot be read, like `opened`, and where the copy would be larger than `_COPIED`.
         """
         if self.path is not None and self.size is not None and not compression(self.path.name):
-            with self._blamed():  # the same errors for what is not there
+            with self._failing(_unreadable):  # the same errors for what is not there
                 self.path.open("rb").close()
             yield self.path
             return
-        with self._copying():
+        with self._failing(_uncopied):
             copy = tempfile.NamedTemporaryFile(buffering=0)  # noqa: SIM115 (a buffer would fail once more, when it is closed)
         with copy:
             with self.opened() as stream:
@@ -95,24 +95,18 @@ class Source:
             size += len(chunk)
             if size > _COPIED:
                 raise _too_long(self.name)
-            with self._copying():
+            with self._failing(_uncopied):
                 left = memoryview(chunk)
                 while left:  # a file may take a part
                     left = left[copy.write(left) :]
 
     @contextmanager
-    def _copying(self) -> Iterator[None]:
+    def _failing(self, said: Callable[[str, OSError], InputError]) -> Iterator[None]:
+        """Failures of the system become what is `said` of them."""
         try:
             yield
         except OSError as error:
-            raise _uncopied(self.name, error) from error
-
-    @contextmanager
-    def _blamed(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise _unreadable(self.name, error) from error
+            raise said(self.name, error) from error
 
     def _rest(self) -> Iterator[bytes]:
         """What has not been read yet of what can be read only once; it stays open as long as the source is there."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from gliner_cli.errors import DeviceError
 from gliner_cli.network.gliner import Gliner
 from gliner_cli.network.label_vectors import EncodedLabels
-from gliner_cli.network.packed import packed, runs_here
+from gliner_cli.network.prepacked import prepacked, runs_here
 from gliner_cli.network.tensors import Batch
 from gliner_cli.options import Computing, Device, Precision
 
@@ -31,8 +31,8 @@ class TorchBackend:
             torch.set_num_threads(options.threads)
         dtype = PRECISIONS[options.precision]
         self.network = self.plain = network.to(self.device, dtype).eval()
-        if runs_here(self.device, dtype):
-            self.network = cast(Gliner, packed(self.plain))
+        if options.precision == "fp32" and runs_here(self.device, dtype):
+            self.network = cast(Gliner, prepacked(self.plain))
 
     @torch.no_grad()
     def logits(self, batch: Batch) -> Tensor:

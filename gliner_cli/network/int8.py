@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -29,18 +29,16 @@ def quantised(network: nn.Module, run: Callable[[nn.Module], object]) -> tuple[n
     """
     made = sharing_copy(network)
     layers = {name: (holder, key) for name, holder, key in _linear_layers(made)}
-    errors: dict[str, float] = {}
-    hooks = [
-        holder[key].register_forward_hook(partial(_judged, errors, name)) for name, (holder, key) in layers.items()
-    ]
+    judges = {name: _Judge() for name in layers}
+    hooks = [holder[key].register_forward_hook(judges[name]) for name, (holder, key) in layers.items()]
     run(made)
     for hook in hooks:
         hook.remove()
-    for name, error in errors.items():
-        holder, key = layers[name]
-        if error <= _TOLERATED:
-            holder[key] = Int8Linear(holder[key])  # type: ignore[arg-type]
-    return made, errors
+    for name, (holder, key) in layers.items():
+        replacement = judges[name].replacement
+        if replacement and judges[name].error <= _TOLERATED:
+            holder[key] = replacement
+    return made, {name: judge.error for name, judge in judges.items() if judge.replacement}
 
 
 def left_alone(errors: dict[str, float]) -> list[str]:
@@ -58,9 +56,17 @@ def _linear_layers(network: nn.Module) -> Iterator[tuple[str, MutableMapping[str
                     yield f"{name}.{key}", holder, key
 
 
-def _judged(errors: dict[str, float], name: str, layer: nn.Linear, given: tuple[Tensor], exact: Tensor) -> None:
-    error = float((Int8Linear(layer)(given[0]) - exact).norm() / exact.norm().clamp(min=1e-12))
-    errors[name] = max(error, errors.get(name, 0.0))
+class _Judge:
+    """Called with all that a layer gives: what would replace it, and the largest error of that."""
+
+    def __init__(self) -> None:
+        self.replacement: Int8Linear | None = None
+        self.error = 0.0
+
+    def __call__(self, layer: nn.Module, given: tuple[Tensor], exact: Tensor) -> None:
+        self.replacement = self.replacement or Int8Linear(cast(nn.Linear, layer))
+        error = float((self.replacement(given[0]) - exact).norm() / exact.norm().clamp(min=_TINY))
+        self.error = max(self.error, error)
 
 
 class Int8Linear(nn.Module):

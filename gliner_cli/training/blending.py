@@ -34,9 +34,7 @@ def go_back(
     return chosen
 
 
-def _mixed(beginning: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> Mapping[str, Tensor]:
-    if share == 1:
-        return end
+def _mixed(beginning: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
     return {
         name: beginning[name].lerp(tensor, share) if tensor.is_floating_point() else tensor
         for name, tensor in end.items()

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from gliner_cli.network import bert, deberta
-from gliner_cli.network.packed import PackedLinear, packed, runs_here
+from gliner_cli.network.prepacked import PrepackedLinear, prepacked, runs_here
 from gliner_cli.network.span_head import SpanHead
 from tests.network.test_equal_by_algebra import COUNTS, PIECES, REAL
 from tests.tiny import BACKBONES, randomize
@@ -18,7 +18,7 @@ def test_an_encoder_says_the_same(kind, activation):
     make = {"bert": bert.Bert, "deberta-v2": deberta.Deberta}[kind]
     network = make({"vocab_size": 100, **BACKBONES[kind], "hidden_act": activation}).eval()
     randomize(network)
-    made = packed(network)
+    made = prepacked(network)
     before = network(PIECES, COUNTS)[0]
     torch.testing.assert_close(made(PIECES, COUNTS)[0][REAL], before[REAL], atol=2e-5, rtol=1e-5)
     assert torch.equal(network(PIECES, COUNTS)[0], before)
@@ -34,7 +34,7 @@ def test_a_head_says_the_same(mode):
     head = SpanHead(mode, 16, 4, 0.1).eval()
     randomize(head)
     given = torch.randn(2, 9, 16), torch.tensor([9, 9]), torch.randn(2, 3, 16)
-    made = packed(head)
+    made = prepacked(head)
     first = made(*given)
     inside = ~torch.isneginf(first)
     torch.testing.assert_close(first[inside], head(*given)[inside], atol=1e-5, rtol=1e-5)
@@ -43,4 +43,4 @@ def test_a_head_says_the_same(mode):
 
 def packings(network):
     derived = [one for part in network.modules() for one in (getattr(part, "_derived", None) or {}).values()]
-    return sum(isinstance(part, PackedLinear) for part in [*network.modules(), *derived])
+    return sum(isinstance(part, PrepackedLinear) for part in [*network.modules(), *derived])

@@ -19,7 +19,7 @@ from gliner_cli.network.span_head import Folded
 from gliner_cli.network.transformer import Layer, Residual
 
 
-class PackedLinear(nn.Module):
+class PrepackedLinear(nn.Module):
     """A linear layer, and GELU behind it if `activation` says so: x (…, in) -> (…, out), float32 on the CPU."""
 
     def __init__(self, layer: nn.Linear, activation: str = "none") -> None:
@@ -39,17 +39,17 @@ def runs_here(device: torch.device, dtype: torch.dtype) -> bool:
     return there and device.type == "cpu" and dtype == torch.float32 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
 
-def packed(network: nn.Module) -> nn.Module:
+def prepacked(network: nn.Module) -> nn.Module:
     """A network that shares this one's parameters and multiplies by packed copies of them; for inference only."""
     made = sharing_copy(network)
     for layer in [module for module in made.modules() if isinstance(module, Layer)]:
         if layer.activation is functional.gelu:
-            layer.intermediate["dense"] = PackedLinear(layer.intermediate["dense"], "gelu")  # type: ignore[arg-type]
+            layer.intermediate["dense"] = PrepackedLinear(layer.intermediate["dense"], "gelu")  # type: ignore[arg-type]
             layer.activation = nn.Identity()
     for holder in list(_holders(made)):
         for name, held in list(holder.items()):
             if type(held) is nn.Linear:
-                holder[name] = PackedLinear(held)
+                holder[name] = PrepackedLinear(held)
     return made
 
 
