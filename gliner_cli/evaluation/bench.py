@@ -20,7 +20,7 @@ from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from gliner_cli.evaluation import anchors, growth, machine, measure, ours, scoring
+from gliner_cli.evaluation import anchors, certainty, growth, machine, measure, ours, scoring
 from gliner_cli.evaluation.endpoint import UNANSWERED, Endpoint
 from gliner_cli.evaluation.measure import Laps, Task
 from gliner_cli.evaluation.ours import Make
@@ -194,7 +194,7 @@ def by_set(pairs: Mapping[str, tuple[Tallied, Tallied]]) -> Iterator[dict[str, A
 
 
 def _difference(a: Tallied, b: Tallied) -> dict[str, Any]:
-    return {"a": scoring.total(a).f1, "b": scoring.total(b).f1, **asdict(scoring.difference(a, b))}
+    return {"a": scoring.total(a).f1, "b": scoring.total(b).f1, **asdict(certainty.difference(a, b))}
 
 
 # --- How fast ------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gliner_cli.evaluation import calibration, scoring
+from gliner_cli.evaluation import calibration, certainty, scoring
 from gliner_cli.evaluation.scoring import Error, PerDocument, Tally
 from gliner_cli.types import Document, Entity
 
@@ -52,7 +52,7 @@ def scored(gold: Sequence[Document], answer: Answer) -> Row:
 
 def summary(counted: PerDocument) -> Row:
     """The micro numbers of some documents, with the 95 % interval of F1."""
-    low, high = scoring.interval(counted)
+    low, high = certainty.interval(counted)
     tally = scoring.total(counted)
     return {"entities": tally.support, **_with_ratios(tally), "low": low, "high": high}
 
@@ -128,7 +128,7 @@ def averaged(rows: Sequence[Mapping[str, Any]], resamples: int = 1000) -> Row:
     The interval of the mean is a bootstrap within each set, as the sets are given and only their documents are drawn.
     """
     counted = [unpacked(row["tallies"]) for row in rows]
-    drawn = [scoring.drawn_f1(one, seed, resamples) for seed, one in enumerate(counted)]
+    drawn = [certainty.drawn_f1(one, seed, resamples) for seed, one in enumerate(counted)]
     low, high = np.quantile(np.mean(drawn, axis=0), [0.025, 0.975]).tolist()
     swept = _mean_sweep([row["sweep"] for row in rows])
     return {

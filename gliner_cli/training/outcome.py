@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gliner_cli._version import __version__
 from gliner_cli.checkpoint.folder import Checkpoint
-from gliner_cli.evaluation import calibration, scoring
+from gliner_cli.evaluation import calibration, certainty, scoring
 from gliner_cli.evaluation.suites import gold_sets
 from gliner_cli.network.config import NetworkConfig
 from gliner_cli.options import UNTUNED, Computing
@@ -100,7 +100,7 @@ def _data(run: Run) -> dict[str, Any]:
 
 def _quality(trial: Trial, found: Sequence[Document]) -> dict[str, Any]:
     counted = scoring.tallies(trial.documents, found)
-    low, high = scoring.interval(counted)
+    low, high = certainty.interval(counted)
     by_label = {label: _numbers(tally) for label, tally in scoring.by_label(counted).items()}
     return {**_numbers(scoring.total(counted)), "low": low, "high": high, "by_label": by_label}
 
@@ -111,7 +111,7 @@ def _numbers(tally: scoring.Tally) -> dict[str, float]:
 
 def _difference(trial: Trial, before: Sequence[Document], after: Sequence[Document]) -> dict[str, float]:
     was, now = (scoring.tallies(trial.documents, calibration.above(found, UNTUNED)) for found in (before, after))
-    return asdict(scoring.difference(was, now))
+    return asdict(certainty.difference(was, now))
 
 
 def _examples(trial: Trial, wrong: Sequence[scoring.Error]) -> list[dict[str, Any]]:

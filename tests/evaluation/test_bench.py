@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from gliner_cli.errors import GlinerError, InputError, LabelError
-from gliner_cli.evaluation import calibration, quality, scoring
+from gliner_cli.evaluation import calibration, certainty, quality, scoring
 from gliner_cli.evaluation.anchors import beside, published
 from gliner_cli.evaluation.bench import costs, digest, grown
 from gliner_cli.evaluation.quality import Answer
@@ -61,7 +61,7 @@ def test_a_row_holds_what_scoring_says():
     row = quality.scored(gold.documents, Answer(found, found, 0.5))
     counted = scoring.tallies(gold.documents, found)
     assert (row["f1"], row["tp"]) == (scoring.total(counted).f1, scoring.total(counted).tp)
-    assert (row["low"], row["high"]) == scoring.interval(counted)
+    assert (row["low"], row["high"]) == certainty.interval(counted)
     assert row["uniner"]["f1"] == scoring.uniner(gold.documents, found).f1
     assert sum(count for gold_label, _, count in row["confusion"] if gold_label) == 9 * 5
     assert sum(count for _, found_label, count in row["confusion"] if found_label) == 9 * 5

@@ -12,7 +12,7 @@ from seqeval import metrics
 
 from gliner_cli.checkpoint.folder import load
 from gliner_cli.checkpoint.hub import located
-from gliner_cli.evaluation import calibration, scoring
+from gliner_cli.evaluation import calibration, certainty, scoring
 from gliner_cli.evaluation.scoring import Tally
 from gliner_cli.inference.extractor import Extractor
 from gliner_cli.types import Document, Entity, Words
@@ -170,8 +170,8 @@ def test_ratios_of_nothing_are_nothing():
     assert numbers(Tally()) == (0, 0, 0)
     assert numbers(Tally(fp=2)) == (0, 0, 0)
     assert scoring.macro_f1([{}]) == 0
-    assert scoring.interval([]) == (0, 0)
-    assert scoring.difference([], []) == scoring.Difference(0, 0, 0, 1)
+    assert certainty.interval([]) == (0, 0)
+    assert certainty.difference([], []) == certainty.Difference(0, 0, 0, 1)
 
 
 def test_macro_leaves_out_labels_nobody_used():
@@ -193,35 +193,35 @@ def system(right: float, seed: int, documents: int = 200) -> list[dict[str, Tall
 
 def test_intervals_cover_what_is_true_and_no_more():
     truth = scoring.total(system(0.7, 0, 100_000)).f1
-    intervals = [scoring.interval(system(0.7, seed), seed=seed, resamples=200) for seed in range(1, 101)]
+    intervals = [certainty.interval(system(0.7, seed), seed=seed, resamples=200) for seed in range(1, 101)]
     assert 85 <= sum(low <= truth <= high for low, high in intervals) < 100
     assert all(0.02 < high - low < 0.12 for low, high in intervals)
-    wide = scoring.interval(system(0.7, 1), level=0.99)
-    narrow = scoring.interval(system(0.7, 1), level=0.5)
+    wide = certainty.interval(system(0.7, 1), level=0.99)
+    narrow = certainty.interval(system(0.7, 1), level=0.5)
     assert wide[0] < narrow[0] < scoring.total(system(0.7, 1)).f1 < narrow[1] < wide[1]
-    assert scoring.interval(system(0.7, 1), seed=5) == scoring.interval(system(0.7, 1), seed=5)
+    assert certainty.interval(system(0.7, 1), seed=5) == certainty.interval(system(0.7, 1), seed=5)
 
 
 def test_no_system_differs_from_itself():
     same_one = system(0.7, 1)
-    assert scoring.difference(same_one, same_one) == scoring.Difference(0, 0, 0, 1)
+    assert certainty.difference(same_one, same_one) == certainty.Difference(0, 0, 0, 1)
 
 
 def test_a_clear_difference_is_significant_and_chance_is_not():
     worse, better = system(0.6, 1), system(0.8, 2)
-    clear = scoring.difference(worse, better)
+    clear = certainty.difference(worse, better)
     assert clear.f1 == pytest.approx(scoring.total(better).f1 - scoring.total(worse).f1)
     assert 0 < clear.low < clear.f1 < clear.high
     assert clear.p == pytest.approx(1 / 1001)
-    back = scoring.difference(better, worse)
+    back = certainty.difference(better, worse)
     assert (back.f1, back.low, back.high) == pytest.approx((-clear.f1, -clear.high, -clear.low))
     by_chance = [
-        scoring.difference(system(0.7, seed), system(0.7, seed + 1000), resamples=200).p for seed in range(1, 61)
+        certainty.difference(system(0.7, seed), system(0.7, seed + 1000), resamples=200).p for seed in range(1, 61)
     ]
     assert sum(p < 0.1 for p in by_chance) < 15
     assert 0.3 < sum(by_chance) / 60 < 0.7
     with pytest.raises(ValueError, match="3 and 2 documents"):
-        scoring.difference(worse[:3], better[:2])
+        certainty.difference(worse[:3], better[:2])
 
 
 def test_p_is_the_share_of_all_exchanges_that_differ_as_much():
@@ -231,7 +231,7 @@ def test_p_is_the_share_of_all_exchanges_that_differ_as_much():
         exchanges = itertools.product(*(((x, y), (y, x)) for x, y in zip(a, b, strict=True)))
         apart = [scoring.total(y for _, y in pairs).f1 - scoring.total(x for x, _ in pairs).f1 for pairs in exchanges]
         exact = sum(abs(one) >= abs(apart[0]) - 1e-12 for one in apart) / len(apart)
-        assert scoring.difference(a, b, seed, 3000).p == pytest.approx(exact, abs=0.04)
+        assert certainty.difference(a, b, seed, 3000).p == pytest.approx(exact, abs=0.04)
 
 
 # --- UniNER's protocol ----------------------------------------------------------------------------------------------
