@@ -75,7 +75,8 @@ def _text(content: bytes) -> str | bytes:
 
 def _selected(connection: sqlite3.Connection, name: str, options: Reading) -> sqlite3.Cursor:
     try:
-        connection.execute("PRAGMA query_only = ON")  # mode=ro is of this database only, and a query may attach others
+        connection.set_authorizer(_allowed)
+        connection.execute("PRAGMA query_only = ON")  # mode=ro is of this database only, not of temporary tables
         connection.execute("PRAGMA trusted_schema = OFF")
         cursor = connection.execute(options.query or _everything(_only_table(connection, name)))
     except _FAILURES as error:
@@ -106,6 +107,11 @@ def _values(cursor: sqlite3.Cursor, name: str) -> Iterator[tuple[Any, ...]]:
             yield values
     except _FAILURES as error:
         raise _unreadable(name, error) from error
+
+
+def _allowed(action: int, *_: str | None) -> int:
+    """No other database may be opened: `VACUUM INTO` makes its file before it is told that it may not write."""
+    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
 
 
 def _unreadable(name: str, error: Exception, query: str | None = None) -> InputError:

@@ -197,7 +197,7 @@ def test_a_query_cannot_write_elsewhere(path):
         "DROP TABLE a",
         "CREATE TABLE b (text)",
         "PRAGMA user_version = 7",
-        "VACUUM INTO 'x.db'",
+        f"VACUUM INTO '{path.with_name('x.db')}'",
     ):
         assert not read(path, query=query)[0]
     assert other.read_bytes() == before
