@@ -22,7 +22,7 @@ from gliner_cli.checkpoint.cache import Located
 from gliner_cli.checkpoint.files import CONFIG_FILE, WEIGHT_FILES, read_json
 from gliner_cli.checkpoint.tokenizer import FILES as TOKENIZER_FILES
 from gliner_cli.checkpoint.tokenizer import has_tokenizer, load_tokenizer, piece_limit
-from gliner_cli.checkpoint.weights import fill, published_weights, read_weights, weight_file
+from gliner_cli.checkpoint.weights import Unfilled, fill, published_weights, read_weights, weight_file
 from gliner_cli.errors import CheckpointError
 from gliner_cli.network.config import NetworkConfig, refuse_unsupported
 from gliner_cli.network.gliner import Gliner, gliner, lstm_layers
@@ -62,7 +62,7 @@ def load(place: Located, dtype: torch.dtype = torch.float32) -> Checkpoint:
     tokenizer = load_tokenizer(homes[0])
     weights = read_weights(weight_file(place.folder))
     config = _sized(with_label_token(config, tokenizer), tokenizer, weights)
-    with torch.device("meta"):
+    with torch.device("meta"), Unfilled():
         network = gliner(config, lstm_layers(weights))
     fill(network, weights, dtype)
     limit = longest_input(homes[0], config.backbone)

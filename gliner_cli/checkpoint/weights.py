@@ -10,13 +10,14 @@ import argparse
 import pickle
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from gliner_cli.checkpoint.files import WEIGHT_FILES, files_of, weights_in
 from gliner_cli.errors import CheckpointError
@@ -115,6 +116,20 @@ def _renamed(name: str, table: Iterable[tuple[str, str]]) -> str:
         if name.startswith(before):
             return after + name.removeprefix(before)
     return name
+
+
+class Unfilled(TorchFunctionMode):
+    """Networks built within begin with no random weights, for those that are read instead.
+
+    (On "meta", where nothing is filled, torch loads its compiler to do so: a second at every start.)
+    """
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if getattr(function, "__module__", None) == nn.init.__name__:
+            return args[0] if args else (kwargs or {})["tensor"]
+        return function(*args, **(kwargs or {}))
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> None:
