@@ -325,9 +325,10 @@ class Finetuning:
     from_backbone: str | None = option(None, "Begin with a bare encoder (a folder or hub id) instead of a checkpoint.")
     keep: list[str] | None = option(
         None,
-        "Other data to go on learning, so that it is not forgotten; plain text is labelled by the checkpoint first.",
+        "Other data that the checkpoint should go on answering as it did: F1 there falls by a point at most, whatever "
+        "that costs. Plain text is labelled first. Short built-in texts if not given, with no such promise.",
     )
-    keep_share: float = option(0.3, "Share of --keep in each update.", at_least=0, at_most=0.9)
+    keep_share: float = option(0.3, "Share of such data in each update; 0: none.", at_least=0, at_most=0.9)
     blend: float = option(
         0.7, "Smallest share of what was learned that the result may have: the rest is taken from the weights before, "
         "against forgetting, where the dev data does not mind; 1: all of it. Not with --lora.", at_least=0, at_most=1,

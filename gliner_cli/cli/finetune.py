@@ -152,7 +152,7 @@ def _say_how(run: Run, resumed: bool) -> None:
         f"{f'going on after step {run.learner.step}' if resumed else 'learning'}: {learning.steps} steps of "
         f"{learning.batch} texts, rates {learning.encoder_rate:g} and {learning.head_rate:g}, "
         f"{learning.number_format}, {learns:,} of {there_are:,} parameters, annotation {kind}, "
-        f"{len(run.materials.dev):,} dev documents"
+        f"{len(run.materials.dev):,} dev documents, {len(run.materials.keep):,} rehearsed against forgetting"
     )
 
 
@@ -198,6 +198,8 @@ def _say_what_came(report: Any, folder: Path) -> None:
             f"labels that were not taught, on the built-in suite: F1 {100 * others['before']:.1f} -> "
             f"{100 * others['after']:.1f}"
         )
+    if kept := report["kept"]:
+        note(f"what was to be kept: F1 {100 * kept['before']:.1f} -> {100 * kept['after']:.1f}")
     note(f"the checkpoint is in {folder}, what to know about it in {folder / 'report.md'}")
     label = shlex.quote(next(iter(report["data"]["labels"])))
     note(f"use it: gliner extract FILE -m {shlex.quote(str(folder))} -l {label}")

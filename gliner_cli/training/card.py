@@ -124,6 +124,8 @@ def _others(report: Report) -> Iterator[str]:
             f"F1 of {others['labels']} labels that were not taught, on the built-in suite: "
             f"{_percent(others['before'])} before, {_percent(others['after'])} after."
         )
+        if kept := report["kept"]:
+            yield f"F1 on what was to be kept: {_percent(kept['before'])} before, {_percent(kept['after'])} after."
         yield ""
 
 

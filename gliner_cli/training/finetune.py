@@ -5,13 +5,14 @@ materials -> judgement -> settings -> steps, measured on dev, the best kept -> t
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -45,6 +46,8 @@ CLOSED_UP_TO = 200
 _SAMPLE = 64
 # The part of the training data that becomes the dev data where none is given, and its bounds.
 _DEV_SHARE, _LEAST_DEV, _MOST_DEV = 0.15, 10, 500
+# The part of --keep's data that is not rehearsed but measured, and the F1 that may be lost there.
+_MEMORY_SHARE, _FORGETTABLE = 1 / 3, 0.01
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,10 @@ class Materials:
         return labels_of(self.train)
 
 
-def _split(documents: Sequence[Document], seed: int) -> tuple[list[Document], list[Document]]:
-    """The documents to learn from, and a part of them as dev data: the same share of those with entities and without.
+def _split(
+    documents: Sequence[Document], seed: int, share: float = _DEV_SHARE
+) -> tuple[list[Document], list[Document]]:
+    """The documents to learn from, and a part of them to measure: the same share of those with entities and without.
 
     A text that comes twice is never in both.
     """
@@ -99,7 +104,7 @@ def _split(documents: Sequence[Document], seed: int) -> tuple[list[Document], li
     plain = dict.fromkeys(document.text for document in documents if document.text not in marked)
     least = _LEAST_DEV / (len(marked) + len(plain))
     for texts in (marked, plain):
-        count = max(1, round(len(texts) * min(max(_DEV_SHARE, least), 0.5)))
+        count = max(1, round(len(texts) * min(max(share, least), 0.5)))
         chosen.update(chance.sample(list(texts), min(count, _MOST_DEV, len(texts) // 2)))
     left = [document for document in documents if document.text not in chosen]
     return left, [document for document in documents if document.text in chosen]
@@ -143,17 +148,22 @@ class Run:
         is_new = self.finetuning.from_backbone is not None
         size = sum(parameter.numel() for parameter in network.encoder.backbone.parameters())
         self.learning = chosen(self.learning, len(self.teacher.passages), size, is_new, self.device)
-        self.keeper = self._keeper() if self.materials.keep else None
+        rehearses = bool(self.materials.keep and self.finetuning.keep_share)
+        goes_back = self.finetuning.blend < 1
+        self.before = None
+        if not is_new and (rehearses or goes_back):
+            self.before = copy.deepcopy(network).eval().requires_grad_(False)
+        self.memory: Trial | None = None
+        self.keeper = self._keeper() if rehearses else None
         self.trial = Trial(self.materials.dev, self.closed)
         if is_new and any(passage.gold for passage in self.teacher.passages):
             self._begin()
-        self.beginning = {} if is_new or self.finetuning.blend == 1 else state.weights(network)
         freeze(network, self.learning.freeze)
         if self.learning.lora:
             lora.add(network.encoder.backbone, self.learning.lora)
         if self.learning.checkpointing:
             network.encoder.save_memory()
-        self.learner = Learner(network, self.learning, int(self.learning.steps or 0), self.device)
+        self.learner = Learner(network, self.learning, int(self.learning.steps or 0), self.device, self.before)
         self.course = Course(micro_tokens=self.learning.micro_tokens)
         self.best: dict[str, Tensor] = {}
         self.adapters: dict[str, Tensor] = {}
@@ -176,15 +186,20 @@ class Run:
                 "Label it first: gliner extract FILE -l person -o keep.jsonl",
             )
         documents = with_opinions(self.materials.keep, self.checkpoint, self.materials.labels, self._computing)
-        return self._taught(documents, closed(documents, "auto"))[0]
+        types = closed(documents, "auto")
+        if self.before and self.finetuning.keep:
+            documents, held = _split(documents, self.learning.seed, _MEMORY_SHARE)
+            self.memory = Trial(tuple(held), types)
+        return self._taught(documents, types, rehearsed=self.before is not None)[0]
 
-    def _taught(self, documents: Sequence[Document], annotated: tuple[str, ...]) -> tuple[Teacher, Judgement]:
+    def _taught(
+        self, documents: Sequence[Document], annotated: tuple[str, ...], rehearsed: bool = False
+    ) -> tuple[Teacher, Judgement]:
         remarks: list[Remark] = []
         cut: list[Passage] = list(passages(documents, self.maker, annotated, remarks.append))
         judged = judgement(documents, self.materials.dev, cut, remarks)
-        return Teacher(
-            [one for one in cut if one.stop > one.first], self.maker, self.teaching, self.learning.seed
-        ), judged
+        some = [one for one in cut if one.stop > one.first]
+        return Teacher(some, self.maker, self.teaching, self.learning.seed, rehearsed), judged
 
     # --- What happens ----------------------------------------------------------------------------------------------
 
@@ -215,9 +230,17 @@ class Run:
 
     def _go_back(self, learned: float) -> None:
         """Mix the best weights with those of the beginning; nowhere to go where nothing was found or was known."""
-        if self.beginning and learned:
-            least = self.finetuning.blend
-            self.course.share = go_back(self.checkpoint.network, self.beginning, least, learned, self._f1)
+        least = self.finetuning.blend
+        if self.before and learned and least < 1:
+            network, beginning = self.checkpoint.network, state.weights(self.before)
+            self.course.share = go_back(network, beginning, least, learned, self._f1, self._remembers)
+
+    def _remembers(self) -> bool:
+        """Whether what `--keep` asks to be kept is; nothing asks where the built-in texts are rehearsed."""
+        if self.memory is None or self.before is None:
+            return True
+        before = self._f1_of(self.memory, replace(self.checkpoint, network=self.before))
+        return self._f1_of(self.memory, self.checkpoint) >= before - _FORGETTABLE
 
     def _over(self) -> bool:
         worse = self.finetuning.patience and self.course.since_best >= self.finetuning.patience
@@ -285,8 +308,12 @@ class Run:
         return Measured(self.learner.step, f1, best)
 
     def _f1(self) -> float:
-        """The dev data measured, in the first process; the others hear of it."""
-        f1 = self.trial.f1(self.trial.found(self.checkpoint, self._computing)) if self.first else 0.0
+        """The dev data measured."""
+        return self._f1_of(self.trial, self.checkpoint)
+
+    def _f1_of(self, trial: Trial, checkpoint: Checkpoint) -> float:
+        """Measured in the first process; the others hear of it."""
+        f1 = trial.f1(trial.found(checkpoint, self._computing)) if self.first else 0.0
         return self.learner.processes.sum([f1])[0]
 
     @property

@@ -33,15 +33,18 @@ _NEGATIVES_OPEN, _NEGATIVES_CLOSED = 0.5, 0.75
 
 @dataclass(frozen=True)
 class Asked:
-    """A passage and the types it is asked for, in the order of its prompt."""
+    """A passage and the types it is asked for, in the order of its prompt; `rehearsed`: to be answered as the network
+    answered before it learned."""
 
     passage: Passage
     types: tuple[str, ...]
+    rehearsed: bool = False
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A batch, the spans that are there, and which types of the batch each row was asked for (B, C).
+    """A batch, the spans that are there, and which types of the batch each row was asked for (B, C), `rehearsed` those
+    that are to be answered as before instead.
 
     `number` is its place among the lessons of its step, over all processes: chance in it (dropout) depends on that.
     `label_pieces` and `label_counts` are the types for a bi-encoder's second encoder, None for a uni-encoder.
@@ -51,6 +54,7 @@ class Lesson:
     batch: Batch
     gold: Candidates
     asked: Tensor
+    rehearsed: Tensor
     label_pieces: Tensor | None = None
     label_counts: Tensor | None = None
 
@@ -61,12 +65,18 @@ class Lesson:
 
 
 class Teacher:
-    """Draws passages and types: `lessons(step)` is the same for the same seed, whoever asks and whenever."""
+    """Draws passages and types: `lessons(step)` is the same for the same seed, whoever asks and whenever.
 
-    def __init__(self, passages: Sequence[Passage], maker: PieceMaker, options: Teaching, seed: int) -> None:
+    `rehearsed`: the network shall go on to answer as it does, whatever the passages say.
+    """
+
+    def __init__(
+        self, passages: Sequence[Passage], maker: PieceMaker, options: Teaching, seed: int, rehearsed: bool = False
+    ) -> None:
         self.passages = passages
         self.options = options
         self.seed = seed
+        self.rehearsed = rehearsed
         self.maker = maker
         self.most = options.max_types or maker.config.max_types
         counts = Counter(label for passage in passages for label in passage.types)
@@ -102,7 +112,7 @@ class Teacher:
         absent = self._absent(passage, self._how_many(passage, len(present), chance), chance)
         types = [*present, *absent]
         chance.shuffle(types)
-        return Asked(passage, self._fitting(types))
+        return Asked(passage, self._fitting(types), self.rehearsed)
 
     def _fitting(self, types: list[str]) -> tuple[str, ...]:
         """As many of the types as leave half of the longest row to the text."""
@@ -171,7 +181,7 @@ def lesson(number: int, group: Sequence[Asked], maker: PieceMaker, labels_tokeni
         return _with_label_rows(number, group, rows, labels_tokenizer)
     most = max(len(one.types) for one in group)
     asked = torch.arange(most) < torch.tensor([[len(one.types)] for one in group])
-    return Lesson(number, padded(rows), _gold(group, [one.types for one in group]), asked)
+    return Lesson(number, padded(rows), _gold(group, [one.types for one in group]), asked, _rehearsed(group, asked))
 
 
 def _with_label_rows(number: int, group: Sequence[Asked], rows: Sequence[Encoded], tokenizer: Tokenizer) -> Lesson:
@@ -181,7 +191,12 @@ def _with_label_rows(number: int, group: Sequence[Asked], rows: Sequence[Encoded
     counts = torch.tensor([len(row) for row in pieces])
     stacked = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in pieces], batch_first=True)
     asked = torch.tensor([[name in one.types for name in types] for one in group])
-    return Lesson(number, padded(rows), _gold(group, [types] * len(group)), asked, stacked, counts)
+    gold = _gold(group, [types] * len(group))
+    return Lesson(number, padded(rows), gold, asked, _rehearsed(group, asked), stacked, counts)
+
+
+def _rehearsed(group: Sequence[Asked], asked: Tensor) -> Tensor:
+    return asked & torch.tensor([[one.rehearsed] for one in group])
 
 
 def _gold(group: Sequence[Asked], types: Sequence[Sequence[str]]) -> Candidates:

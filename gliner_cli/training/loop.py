@@ -41,11 +41,14 @@ class Step:
 
 class Learner:
     """A network that learns, with its optimiser. `step` is the number of the next update, `elapsed` all seconds so far,
-    those between the updates too."""
+    those between the updates too. `before` is the network as it was, whose answers are those to what is rehearsed."""
 
-    def __init__(self, network: Gliner, options: Learning, steps: int, device: torch.device) -> None:
+    def __init__(
+        self, network: Gliner, options: Learning, steps: int, device: torch.device, before: Gliner | None = None
+    ) -> None:
         self.processes = Processes.of_environment(device)  # first: it says which of several devices is meant
         self.network = network.to(device)
+        self.before = before and before.to(device)
         self.options = options
         self.steps = steps
         self.device = device
@@ -111,10 +114,9 @@ class Learner:
         for lesson in lessons:
             self._seed(lesson.number)
             with self._autocast():
-                logits: Tensor = self.network(self._batch(lesson))
+                logits: Tensor = self.network(self._batch(lesson, self.network))
             answerable = self.network.head.answerable(logits, lesson.asked)
-            target = self.network.head.targets(lesson.gold.to(self.device), logits)
-            one = self.loss(logits, target, answerable)
+            one = self.loss(logits, self._target(lesson, logits), answerable)
             self._scaler.scale(one).backward()  # type: ignore[no-untyped-call]
             loss, cells, pieces = loss + one.item(), cells + int(answerable.sum()), pieces + lesson.pieces
         total, all_cells, all_pieces = self.processes.sum([loss, cells, pieces])
@@ -124,10 +126,19 @@ class Learner:
         """Chance in a lesson depends on the seed, the step and the lesson, not on what was computed before or where."""
         torch.manual_seed(((self.options.seed * _STEPS + self.step) * _LESSONS + lesson) % (1 << 63))
 
-    def _batch(self, lesson: Lesson) -> Batch:
+    def _target(self, lesson: Lesson, logits: Tensor) -> Tensor:
+        """What should be answered: yes or no to each candidate; the probabilities of before to what is rehearsed."""
+        target = self.network.head.targets(lesson.gold.to(self.device), logits)
+        if self.before is None or not lesson.rehearsed.any():
+            return target
+        with torch.no_grad(), self._autocast():
+            answers = self.before(self._batch(lesson, self.before)).float().sigmoid()
+        return torch.where(self.network.head.answerable(logits, lesson.rehearsed), answers, target.float())
+
+    def _batch(self, lesson: Lesson, network: Gliner) -> Batch:
         """The lesson's batch on the device; a bi-encoder's types are encoded first, by an encoder that learns too."""
         batch = lesson.batch.to(self.device)
-        labels = self.network.labels
+        labels = network.labels
         if not isinstance(labels, EncodedLabels) or lesson.label_pieces is None:
             return batch
         vectors = labels.encoder(lesson.label_pieces.to(self.device), lesson.label_counts)

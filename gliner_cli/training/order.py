@@ -22,6 +22,7 @@ from gliner_cli.formats.sources import Problem
 from gliner_cli.inference.torch_backend import device
 from gliner_cli.options import Choice, Finetuning, Learning, Reading, Teaching
 from gliner_cli.training.finetune import RUN_FOLDER, Materials, Run
+from gliner_cli.training.keeping import BUILT_IN
 from gliner_cli.types import Document
 
 ORDER_FILE = "order.json"
@@ -45,7 +46,7 @@ class Order:
         materials = Materials.of(
             self._read(self.train, problem),
             self._read(self.finetuning.dev or (), problem),
-            self._read(self.finetuning.keep or (), problem),
+            self._kept(problem),
             self.learning.seed,
         )
         where = device(self.learning.device)
@@ -53,6 +54,12 @@ class Order:
             torch.set_num_threads(self.learning.threads)
         torch.manual_seed(self.learning.seed)
         return Run(self.beginning(), materials, self.teaching, self.learning, self.finetuning, where)
+
+    def _kept(self, problem: Problem) -> list[Document]:
+        """Other data to go on learning: the user's, or what is built in, which a new network has not learned yet."""
+        if self.finetuning.keep or self.finetuning.from_backbone or not self.finetuning.keep_share:
+            return self._read(self.finetuning.keep or (), problem)
+        return list(formats.read([str(BUILT_IN)], Reading(), problem))
 
     def _read(self, names: Sequence[str], problem: Problem) -> list[Document]:
         return list(formats.read(names, self.reading, problem))

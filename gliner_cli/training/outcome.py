@@ -60,6 +60,7 @@ def outcome(run: Run, before: Checkpoint | None) -> Outcome:
         "errors": dict(Counter(error.kind for error in wrong).most_common()),
         "unreachable": scoring.unreachable(trial.documents, _width(after)),
         "other_labels": _forgotten(run, before, after, computing) if before else None,
+        "kept": _compared(before, after, [run.memory], computing) if before and run.memory else None,
         "versions": {"gliner-cli": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
     return Outcome(tuned, report, _examples(trial, wrong), run.adapters)
@@ -141,12 +142,20 @@ def _forgotten(run: Run, before: Checkpoint, after: Checkpoint, computing: Compu
         )
         if others:
             trials.append(Trial(documents, others))
-    tallies = {}
+    return {
+        "labels": sum(len(trial.labels) for trial in trials),
+        **_compared(before, after, trials, computing),
+    }
+
+
+def _compared(before: Checkpoint, after: Checkpoint, trials: Sequence[Trial], computing: Computing) -> dict[str, float]:
+    """Micro F1 of all trials together, before and after."""
+    f1 = {}
     for name, checkpoint in (("before", before), ("after", after)):
         counted = [
             one
             for trial in trials
             for one in scoring.tallies(trial.documents, calibration.above(trial.found(checkpoint, computing), UNTUNED))
         ]
-        tallies[name] = scoring.total(counted).f1
-    return {"labels": sum(len(trial.labels) for trial in trials), **tallies}
+        f1[name] = scoring.total(counted).f1
+    return f1

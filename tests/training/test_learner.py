@@ -50,6 +50,30 @@ def test_all_kinds_learn_with_all_their_weights(tmp_path, mode, labels):
     assert {name for name in same if "word_embeddings" not in name} == UNUSED.get(mode, set())
 
 
+@pytest.mark.parametrize("kind", ["folder", "bi_folder"])
+def test_what_is_rehearsed_is_answered_as_before(request, kind):
+    folder = request.getfixturevalue(kind)
+    of, before = (toys.without_dropout(toys.checkpoint(folder)) for _ in range(2))
+    learner = toys.learner(of, warmup=0.0, schedule="constant", before=before.network.eval())
+    new, old = toys.lessons(of, TEXTS), toys.lessons(of, TEXTS, rehearsed=True)
+    assert learner._gradients(old)[0] > 0  # of a probability that is neither 0 nor 1 there is always some loss
+    assert max(float(one.grad.abs().max()) for one in of.network.parameters() if one.grad is not None) < 1e-5
+    apart_from_before = [learner.learn(new).gradient, learner.learn(old).gradient]
+    assert min(apart_from_before) > 1e-3
+
+    def distance() -> float:
+        with torch.no_grad():
+            pairs = [(one(learner._batch(lesson, one)), two(learner._batch(lesson, two))) for lesson in new]
+        return max(float((a.sigmoid() - b.sigmoid()).abs().max()) for a, b in pairs)
+
+    one, two = of.network.eval(), before.network
+    far = distance()
+    for _ in range(6):
+        learner.learn(old)
+    of.network.eval()
+    assert distance() < far
+
+
 # --- Several processes ----------------------------------------------------------------------------------------------
 
 

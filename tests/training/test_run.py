@@ -15,6 +15,7 @@ import torch
 
 from gliner_cli.errors import GlinerError, OutputError, TrainingError
 from gliner_cli.evaluation import calibration, scoring
+from gliner_cli.formats.jsonl import line
 from gliner_cli.inference.extractor import Extractor
 from gliner_cli.options import Computing, Teaching
 from gliner_cli.training import finished, loop
@@ -351,6 +352,19 @@ def test_it_goes_back_as_far_as_the_dev_data_does_not_mind(tmp_path, folder, sco
         torch.testing.assert_close(value, expected, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("kept", "share"), [([0.8, 0.79], 0.6), ([0.8, 0.7, 0.8, 0.795], 0.45), ([0.8, 0.1] * 9, 0.25)]
+)
+def test_it_goes_further_back_until_what_is_kept_is_as_it_was(tmp_path, folder, scores, kept, share):
+    scores += [0.1, 0.50, 0.51, 0.507, *kept]
+    options = {"keep": ["FILE"], "keep_documents": DEV[:6]}
+    run = toys.a_run(toys.checkpoint(folder), tmp_path, steps=2, evaluations=1, blend=0.6, **options)
+    before, learned = [toys.tensors(run) for event in run.events() if isinstance(event, Measured)]
+    assert run.course.share == share
+    for name, value in toys.tensors(run).items():
+        torch.testing.assert_close(value, before[name].lerp(learned[name], share), atol=1e-6, rtol=1e-5)
+
+
 def test_adapters_that_are_saved_are_all_that_was_learned(tmp_path, folder, scores):
     scores += [0.1, 0.2]
     run = toys.a_run(toys.checkpoint(folder), tmp_path, steps=2, evaluations=1, blend=0.6, lora=2)
@@ -628,6 +642,17 @@ def test_texts_without_entities_get_the_checkpoints_opinion(read_only):
 def test_labelled_data_that_is_kept_stays_as_it_is(read_only):
     gold = [toys.marked(("Porto", "city")), Document("Rain .")]
     assert with_opinions(gold, read_only, ["boat"], Computing()) == gold
+
+
+def test_what_is_rehearsed_is_built_in_unless_something_is_given(tmp_path, folder):
+    train = tmp_path / "train.jsonl"
+    train.write_bytes(b"\n".join(map(line, toys.invented(20))))
+    kept = {
+        name: toys.an_order(folder, train, tmp_path / "out", **options)._kept(pytest.fail)
+        for name, options in {"built in": {}, "given": {"keep": [str(train)]}, "none": {"keep_share": 0.0}}.items()
+    }
+    assert {name: len(documents) for name, documents in kept.items()} == {"built in": 400, "given": 20, "none": 0}
+    assert all(document.entities or document.meta["negatives"] for document in kept["built in"])
 
 
 def test_a_share_of_every_update_is_what_is_kept(tmp_path, checkpoint):

@@ -15,6 +15,7 @@ from gliner_cli.checkpoint.cache import located
 from gliner_cli.checkpoint.folder import Checkpoint, load
 from gliner_cli.inference.prompt import PieceMaker
 from gliner_cli.network.dropout import Dropout
+from gliner_cli.network.gliner import Gliner
 from gliner_cli.options import Choice, Finetuning, Learning, Reading, Teaching
 from gliner_cli.text.words import words
 from gliner_cli.training.finetune import Materials, Run
@@ -113,14 +114,19 @@ def cut(
     return list(passages(documents, PieceMaker(of), annotated, remarks.append)), remarks
 
 
-def teacher(documents: Sequence[Document], of: Checkpoint, annotated: Sequence[str] = (), **teaching: Any) -> Teacher:
+def teacher(
+    documents: Sequence[Document], of: Checkpoint, annotated: Sequence[str] = (), rehearsed: bool = False,
+    **teaching: Any,
+) -> Teacher:  # fmt: skip
     """A teacher of these documents."""
-    return Teacher(cut(documents, of, annotated)[0], PieceMaker(of), Teaching(**teaching), seed=0)
+    return Teacher(cut(documents, of, annotated)[0], PieceMaker(of), Teaching(**teaching), 0, rehearsed)
 
 
-def lessons(of: Checkpoint, documents: Sequence[Document], step: int = 0, most: int = 200) -> list[Lesson]:
+def lessons(
+    of: Checkpoint, documents: Sequence[Document], step: int = 0, most: int = 200, rehearsed: bool = False
+) -> list[Lesson]:
     """The lessons of one step, over all the documents."""
-    one = teacher(documents, of, ("person", "city", "boat"))
+    one = teacher(documents, of, ("person", "city", "boat"), rehearsed)
     groups = one.lessons(step, len(documents), most)
     return [lesson(n, group, one.maker, of.labels_tokenizer) for n, group in enumerate(groups)]
 
@@ -159,9 +165,9 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def learner(of: Checkpoint, steps: int = 10, **changed: Any) -> Learner:
+def learner(of: Checkpoint, steps: int = 10, before: Gliner | None = None, **changed: Any) -> Learner:
     """A learner of a checkpoint's network."""
-    return Learner(of.network, replace(SETTINGS, **changed), steps, torch.device("cpu"))
+    return Learner(of.network, replace(SETTINGS, **changed), steps, torch.device("cpu"), before)
 
 
 def without_dropout(of: Checkpoint) -> Checkpoint:
