@@ -24,7 +24,7 @@ def go_back(
     least: float,
     learned: float,
     f1: Callable[[], float],
-    remembers: Callable[[], bool] = lambda: True,
+    remembers: Callable[[], bool],
 ) -> float:
     """Put the smallest share of what was learned into the network that is about as good on the dev data; that share.
 

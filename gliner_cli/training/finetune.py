@@ -11,7 +11,7 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from gliner_cli.errors import TrainingError
 from gliner_cli.inference.prompt import PieceMaker
 from gliner_cli.network import lora
 from gliner_cli.network.beginning import begin_near_identity
+from gliner_cli.network.gliner import Gliner
 from gliner_cli.network.tensors import rows_at
 from gliner_cli.options import Annotation, Computing, Finetuning, Learning, Teaching
 from gliner_cli.training import state
@@ -143,7 +144,10 @@ class Run:
         torch.manual_seed(self.learning.seed)
         self.maker = PieceMaker(self.checkpoint)
         self.closed = closed(self.materials.train, self.teaching.annotation)
-        self.teacher, self.judgement = self._taught(self.materials.train, self.closed)
+        remarks: list[Remark] = []
+        train = self._cut(self.materials.train, self.closed, remarks)
+        self.judgement = judgement(self.materials.train, self.materials.dev, train, remarks)
+        self.teacher = self._teacher(train)
         network = self.checkpoint.network
         is_new = self.finetuning.from_backbone is not None
         size = sum(parameter.numel() for parameter in network.encoder.backbone.parameters())
@@ -190,16 +194,14 @@ class Run:
         if self.before and self.finetuning.keep:
             documents, held = _split(documents, self.learning.seed, _MEMORY_SHARE)
             self.memory = Trial(tuple(held), types)
-        return self._taught(documents, types, rehearsed=self.before is not None)[0]
+        return self._teacher(self._cut(documents, types, []), rehearsed=self.before is not None)
 
-    def _taught(
-        self, documents: Sequence[Document], annotated: tuple[str, ...], rehearsed: bool = False
-    ) -> tuple[Teacher, Judgement]:
-        remarks: list[Remark] = []
-        cut: list[Passage] = list(passages(documents, self.maker, annotated, remarks.append))
-        judged = judgement(documents, self.materials.dev, cut, remarks)
+    def _cut(self, documents: Sequence[Document], annotated: Sequence[str], remarks: list[Remark]) -> list[Passage]:
+        return list(passages(documents, self.maker, annotated, remarks.append))
+
+    def _teacher(self, cut: Sequence[Passage], rehearsed: bool = False) -> Teacher:
         some = [one for one in cut if one.stop > one.first]
-        return Teacher(some, self.maker, self.teaching, self.learning.seed, rehearsed), judged
+        return Teacher(some, self.maker, self.teaching, self.learning.seed, rehearsed)
 
     # --- What happens ----------------------------------------------------------------------------------------------
 
@@ -233,14 +235,15 @@ class Run:
         least = self.finetuning.blend
         if self.before and learned and least < 1:
             network, beginning = self.checkpoint.network, state.weights(self.before)
-            self.course.share = go_back(network, beginning, least, learned, self._f1, self._remembers)
+            remembers = self._remembering(self.before)
+            self.course.share = go_back(network, beginning, least, learned, self._f1, remembers)
 
-    def _remembers(self) -> bool:
-        """Whether what `--keep` asks to be kept is; nothing asks where the built-in texts are rehearsed."""
-        if self.memory is None or self.before is None:
-            return True
-        before = self._f1_of(self.memory, replace(self.checkpoint, network=self.before))
-        return self._f1_of(self.memory, self.checkpoint) >= before - _FORGETTABLE
+    def _remembering(self, before: Gliner) -> Callable[[], bool]:
+        """Says whether what `--keep` asks to be kept is; nothing asks where the built-in texts are rehearsed."""
+        if (memory := self.memory) is None:
+            return lambda: True
+        least = self._f1_of(memory, replace(self.checkpoint, network=before)) - _FORGETTABLE
+        return lambda: self._f1_of(memory, self.checkpoint) >= least
 
     def _over(self) -> bool:
         worse = self.finetuning.patience and self.course.since_best >= self.finetuning.patience

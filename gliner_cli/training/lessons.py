@@ -43,10 +43,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A batch, the spans that are there, and which types of the batch each row was asked for (B, C), `rehearsed` those
-    that are to be answered as before instead.
+    """A batch, the spans that are there, and which types of the batch each row was asked for (B, C).
 
-    `number` is its place among the lessons of its step, over all processes: chance in it (dropout) depends on that.
+    `rehearsed`: what is asked is to be answered as before, whatever spans are there. `number` is its place among the
+    lessons of its step, over all processes: chance in it (dropout) depends on that.
     `label_pieces` and `label_counts` are the types for a bi-encoder's second encoder, None for a uni-encoder.
     """
 
@@ -54,7 +54,7 @@ class Lesson:
     batch: Batch
     gold: Candidates
     asked: Tensor
-    rehearsed: Tensor
+    rehearsed: bool
     label_pieces: Tensor | None = None
     label_counts: Tensor | None = None
 
@@ -175,13 +175,13 @@ def _grouped(asked: list[Asked], most: int, length: Callable[[Asked], int]) -> I
 
 
 def lesson(number: int, group: Sequence[Asked], maker: PieceMaker, labels_tokenizer: Tokenizer | None = None) -> Lesson:
-    """One lesson of these passages."""
+    """One lesson of these passages, all of one teacher."""
     rows = [maker.prompt(one.types).around(one.passage.pieces, one.passage.first, one.passage.stop) for one in group]
     if labels_tokenizer is not None:
         return _with_label_rows(number, group, rows, labels_tokenizer)
     most = max(len(one.types) for one in group)
     asked = torch.arange(most) < torch.tensor([[len(one.types)] for one in group])
-    return Lesson(number, padded(rows), _gold(group, [one.types for one in group]), asked, _rehearsed(group, asked))
+    return Lesson(number, padded(rows), _gold(group, [one.types for one in group]), asked, group[0].rehearsed)
 
 
 def _with_label_rows(number: int, group: Sequence[Asked], rows: Sequence[Encoded], tokenizer: Tokenizer) -> Lesson:
@@ -192,11 +192,7 @@ def _with_label_rows(number: int, group: Sequence[Asked], rows: Sequence[Encoded
     stacked = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in pieces], batch_first=True)
     asked = torch.tensor([[name in one.types for name in types] for one in group])
     gold = _gold(group, [types] * len(group))
-    return Lesson(number, padded(rows), gold, asked, _rehearsed(group, asked), stacked, counts)
-
-
-def _rehearsed(group: Sequence[Asked], asked: Tensor) -> Tensor:
-    return asked & torch.tensor([[one.rehearsed] for one in group])
+    return Lesson(number, padded(rows), gold, asked, group[0].rehearsed, stacked, counts)
 
 
 def _gold(group: Sequence[Asked], types: Sequence[Sequence[str]]) -> Candidates:

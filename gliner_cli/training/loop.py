@@ -116,7 +116,7 @@ class Learner:
             with self._autocast():
                 logits: Tensor = self.network(self._batch(lesson, self.network))
             answerable = self.network.head.answerable(logits, lesson.asked)
-            one = self.loss(logits, self._target(lesson, logits), answerable)
+            one = self.loss(logits, self._target(lesson, logits, answerable), answerable)
             self._scaler.scale(one).backward()  # type: ignore[no-untyped-call]
             loss, cells, pieces = loss + one.item(), cells + int(answerable.sum()), pieces + lesson.pieces
         total, all_cells, all_pieces = self.processes.sum([loss, cells, pieces])
@@ -126,14 +126,13 @@ class Learner:
         """Chance in a lesson depends on the seed, the step and the lesson, not on what was computed before or where."""
         torch.manual_seed(((self.options.seed * _STEPS + self.step) * _LESSONS + lesson) % (1 << 63))
 
-    def _target(self, lesson: Lesson, logits: Tensor) -> Tensor:
+    def _target(self, lesson: Lesson, logits: Tensor, answerable: Tensor) -> Tensor:
         """What should be answered: yes or no to each candidate; the probabilities of before to what is rehearsed."""
-        target = self.network.head.targets(lesson.gold.to(self.device), logits)
-        if self.before is None or not lesson.rehearsed.any():
-            return target
+        if self.before is None or not lesson.rehearsed:
+            return self.network.head.targets(lesson.gold.to(self.device), logits)
         with torch.no_grad(), self._autocast():
-            answers = self.before(self._batch(lesson, self.before)).float().sigmoid()
-        return torch.where(self.network.head.answerable(logits, lesson.rehearsed), answers, target.float())
+            answers: Tensor = self.before(self._batch(lesson, self.before)).float().sigmoid()
+        return answers.masked_fill(~answerable, 0.0)
 
     def _batch(self, lesson: Lesson, network: Gliner) -> Batch:
         """The lesson's batch on the device; a bi-encoder's types are encoded first, by an encoder that learns too."""
