@@ -31,7 +31,10 @@ def runs_here(config: Mapping[str, Any]) -> bool:
 
 
 class Bert(nn.Module):
-    """Pieces (B, P) and their counts (B,) to states (B, P, D): those after the last layer, or after every layer."""
+    """Pieces (B, P) and their counts (B,) to states (B, P, D): those after the last layer, or after every layer.
+
+    Given `wanted` (B, P) bool, no others are computed in the last layer; they come back as zeros.
+    """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
@@ -40,11 +43,14 @@ class Bert(nn.Module):
         self.encoder = Layers(("query", "key", "value"), config)
         self.attend = ScaledDotProduct(config["num_attention_heads"], config["attention_probs_dropout_prob"])
 
-    def forward(self, pieces: Tensor, counts: Tensor, every_layer: bool = False) -> list[Tensor]:
+    def forward(
+        self, pieces: Tensor, counts: Tensor, every_layer: bool = False, wanted: Tensor | None = None
+    ) -> list[Tensor]:
         ids, real = packed(pieces, counts)
         lengths = counts.tolist()
         x = self.embeddings(ids, positions(lengths).to(ids.device))
-        return [padded(state, real) for state in self.encoder(x, self.attend, lengths, every_layer)]
+        states = self.encoder(x, self.attend, lengths, every_layer, None if wanted is None else wanted[real])
+        return [padded(state, real if wanted is None else real & wanted) for state in states]
 
 
 class Embeddings(nn.Module):

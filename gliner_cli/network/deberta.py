@@ -51,7 +51,10 @@ def runs_here(config: Mapping[str, Any]) -> bool:
 
 
 class Deberta(nn.Module):
-    """Pieces (B, P) and their counts (B,) to states (B, P, D): those after the last layer, or after every layer."""
+    """Pieces (B, P) and their counts (B,) to states (B, P, D): those after the last layer, or after every layer.
+
+    Given `wanted` (B, P) bool, no others are computed in the last layer; they come back as zeros.
+    """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
@@ -64,12 +67,15 @@ class Deberta(nn.Module):
         if "layer_norm" in str(config["norm_rel_ebd"]).lower():
             self.encoder.LayerNorm = nn.LayerNorm(config["hidden_size"], config["layer_norm_eps"])
 
-    def forward(self, pieces: Tensor, counts: Tensor, every_layer: bool = False) -> list[Tensor]:
+    def forward(
+        self, pieces: Tensor, counts: Tensor, every_layer: bool = False, wanted: Tensor | None = None
+    ) -> list[Tensor]:
         ids, real = packed(pieces, counts)
         lengths = counts.tolist()
         x = self.embeddings(ids, positions(lengths).to(ids.device))
         attend = Disentangled.of(self.config, self.distances, self._relative_embeddings())
-        return [padded(state, real) for state in self.encoder(x, attend, lengths, every_layer)]
+        states = self.encoder(x, attend, lengths, every_layer, None if wanted is None else wanted[real])
+        return [padded(state, real if wanted is None else real & wanted) for state in states]
 
     def _relative_embeddings(self) -> Tensor:
         weight = self.encoder.get_submodule("rel_embeddings").weight

@@ -31,8 +31,8 @@ _OWN: Mapping[str, tuple[Callable[[Mapping[str, Any]], bool], type[nn.Module]]] 
 def backbone(config: Mapping[str, Any]) -> nn.Module:
     """The encoder that a Hugging Face configuration describes, with untrained weights.
 
-    Its `forward(pieces (B, P), counts (B,), every_layer)` gives states (B, P, D), those after the last layer or after
-    each. Its parameters carry the published names. Raises UnsupportedError for a type we do not know to be an encoder.
+    Its `forward(pieces (B, P), counts (B,), every_layer, wanted)` gives states (B, P, D), those after the last layer or
+    after each; where `wanted` (B, P) bool is given, the states of other pieces may be anything. Its parameters carry the published names. Raises UnsupportedError for a type we do not know to be an encoder.
     """
     kind = config["model_type"]
     runs_here, own = _OWN.get(kind, (None, None))
@@ -56,7 +56,9 @@ class FromTransformers(nn.Module):
         # In a tuple it is no submodule, so that no name gains a prefix; its parts are the submodules above.
         self._whole = (model,)
 
-    def forward(self, pieces: Tensor, counts: Tensor, every_layer: bool = False) -> list[Tensor]:
+    def forward(
+        self, pieces: Tensor, counts: Tensor, every_layer: bool = False, wanted: Tensor | None = None
+    ) -> list[Tensor]:
         mask = (torch.arange(pieces.shape[1]) < counts.unsqueeze(1)).long().to(pieces.device)
         output = self._whole[0](input_ids=pieces, attention_mask=mask, output_hidden_states=every_layer)
         return list(output.hidden_states[1:]) if every_layer else [output.last_hidden_state]
@@ -84,7 +86,10 @@ def _transformers_model(config: Mapping[str, Any]) -> nn.Module:
 
 
 class TextEncoder(nn.Module):
-    """Pieces (B, P) and counts (B,) to states (B, P, D), D being the hidden size of the heads."""
+    """Pieces (B, P) and counts (B,) to states (B, P, D), D being the hidden size of the heads.
+
+    Where `wanted` (B, P) bool is given, the states of other pieces may be anything.
+    """
 
     def __init__(self, config: Mapping[str, Any], hidden_size: int, fuse_layers: bool) -> None:
         super().__init__()
@@ -103,9 +108,9 @@ class TextEncoder(nn.Module):
         if isinstance(self.backbone, FromTransformers):
             self.backbone.save_memory()
 
-    def forward(self, pieces: Tensor, counts: Tensor) -> Tensor:
-        fused = hasattr(self, "fuser")
-        states = self.backbone(pieces, counts, fused)
+    def forward(self, pieces: Tensor, counts: Tensor, wanted: Tensor | None = None) -> Tensor:
+        fused = hasattr(self, "fuser")  # it reads every layer, and every piece of it
+        states = self.backbone(pieces, counts, fused, None if fused else wanted)
         x: Tensor = self.fuser(states, counts) if fused else states[-1]
         return self.projection(x) if hasattr(self, "projection") else x
 

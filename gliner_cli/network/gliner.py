@@ -36,7 +36,7 @@ class Gliner(nn.Module):
         self.lstm = lstm
 
     def forward(self, batch: Batch) -> Tensor:
-        states = self.encoder(batch.pieces, batch.piece_counts)
+        states = self.encoder(batch.pieces, batch.piece_counts, batch.wanted())
         words = rows_at(states, batch.word_at)
         # The published bi-encoders carry an LSTM that the reference never runs; so do we: trained weights agree.
         if self.lstm is not None and isinstance(self.labels, PromptLabels):

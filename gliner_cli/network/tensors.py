@@ -28,6 +28,15 @@ class Batch:
     label_at: Tensor | None = None
     label_vectors: Tensor | None = None
 
+    def wanted(self) -> Tensor:
+        """The pieces that stand for a word or a label (B, P) bool; nobody reads the last states of others."""
+        row, length = self.pieces.shape
+        found = torch.zeros(row, length + 1, dtype=torch.bool, device=self.pieces.device)
+        for places in (self.word_at, self.label_at):
+            if places is not None:
+                found.scatter_(1, places.remainder(length + 1), True)  # -1 goes into the column that is cut off
+        return found[:, :length]
+
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device; word and piece counts stay on the processor, where loops need them."""
         moved = (None if t is None else t.to(device, non_blocking=True) for t in (self.label_at, self.label_vectors))

@@ -111,9 +111,13 @@ class Layer(nn.Module):
         self.output = Residual(inner, size, eps, dropout)
         self.activation = ACTIVATIONS[config["hidden_act"]]
 
-    def forward(self, x: Tensor, attend: Attend, rows: list[Run]) -> Tensor:
+    def forward(self, x: Tensor, attend: Attend, rows: list[Run], wanted: Tensor | None = None) -> Tensor:
+        """The next states of x (N, D); or, given `wanted` (N,) bool, of those M pieces alone (M, D)."""
         projections: Projections = self.attention["self"]  # type: ignore[assignment]
-        x = self.attention["output"](attend(projections, x, rows, self.training), x)
+        attended = attend(projections, x, rows, self.training)
+        if wanted is not None:
+            attended, x = attended[wanted], x[wanted]
+        x = self.attention["output"](attended, x)
         return self.output(self.activation(self.intermediate["dense"](x)), x)  # type: ignore[no-any-return]
 
 
@@ -125,18 +129,24 @@ class Layers(nn.Module):
         self.layer = nn.ModuleList(Layer(names, config) for _ in range(config["num_hidden_layers"]))
         self.recompute = False  # layers are computed a second time in the backward pass instead of being remembered
 
-    def forward(self, x: Tensor, attend: Attend, counts: list[int], every_layer: bool) -> list[Tensor]:
-        """The states (N, D) after the last layer, or after every layer, of rows of these lengths."""
+    def forward(
+        self, x: Tensor, attend: Attend, counts: list[int], every_layer: bool, wanted: Tensor | None
+    ) -> list[Tensor]:
+        """The states (N, D) after the last layer, or after every layer, of rows of these lengths.
+
+        Given `wanted` (N,) bool, the last layer computes no other pieces (M, D): nothing reads what it makes of them.
+        """
         rows, states = runs(counts), [x]
         for layer in self.layer:
-            state = self._computed(layer, states[-1], attend, rows)
+            last = layer is self.layer[-1]
+            state = self._computed(layer, states[-1], attend, rows, wanted if last else None)
             states = [*states, state] if every_layer else [state]
         return states[-len(self.layer) :]
 
-    def _computed(self, layer: nn.Module, x: Tensor, attend: Attend, rows: list[Run]) -> Tensor:
+    def _computed(self, layer: nn.Module, *given: Any) -> Tensor:
         if self.recompute and torch.is_grad_enabled():
-            return checkpoint(layer, x, attend, rows, use_reentrant=False)  # type: ignore[no-any-return]
-        return layer(x, attend, rows)  # type: ignore[no-any-return]
+            return checkpoint(layer, *given, use_reentrant=False)  # type: ignore[no-any-return]
+        return layer(*given)  # type: ignore[no-any-return]
 
 
 def packed(pieces: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
