@@ -32,7 +32,8 @@ def backbone(config: Mapping[str, Any]) -> nn.Module:
     """The encoder that a Hugging Face configuration describes, with untrained weights.
 
     Its `forward(pieces (B, P), counts (B,), every_layer, wanted)` gives states (B, P, D), those after the last layer or
-    after each; where `wanted` (B, P) bool is given, the states of other pieces may be anything. Its parameters carry the published names. Raises UnsupportedError for a type we do not know to be an encoder.
+    after each; where `wanted` (B, P) bool is given, the states of other pieces may be anything. Its parameters carry
+    the published names. Raises UnsupportedError for a type we do not know to be an encoder.
     """
     kind = config["model_type"]
     runs_here, own = _OWN.get(kind, (None, None))

@@ -30,8 +30,8 @@ class Batch:
 
     def wanted(self) -> Tensor:
         """The pieces that stand for a word or a label (B, P) bool; nobody reads the last states of others."""
-        row, length = self.pieces.shape
-        found = torch.zeros(row, length + 1, dtype=torch.bool, device=self.pieces.device)
+        rows, length = self.pieces.shape
+        found = torch.zeros(rows, length + 1, dtype=torch.bool, device=self.pieces.device)
         for places in (self.word_at, self.label_at):
             if places is not None:
                 found.scatter_(1, places.remainder(length + 1), True)  # -1 goes into the column that is cut off

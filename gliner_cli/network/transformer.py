@@ -2,7 +2,7 @@
 
 The rows of a batch lie end to end in one (N, D) matrix without padding. Linear layers, norms and activations see real
 pieces only; attention goes run by run (`tensors.runs`) over rows of one length, so that no mask is needed. Batches
-are sorted by length, so a run is long.
+are sorted by length, so a run is long. Of the last layer only the pieces that stand for a word or a label are computed.
 
 Parameters carry the names that transformers gives them; `checkpoint/weights.py` needs no table for what is inside a
 backbone.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from transformers import BertConfig, BertModel, DebertaV2Config, DebertaV2Model
 
 from gliner_cli.network import bert, deberta
 from gliner_cli.network.span_head import SpanHead
+from gliner_cli.network.tensors import Batch
 from gliner_cli.network.token_head import TokenHead
 from tests.tiny import BACKBONES, randomize
 
@@ -40,12 +43,24 @@ def equal(theirs: nn.Module, ours: nn.Module) -> None:
         states = ours.eval()(PIECES, COUNTS, every_layer=True)
     for state, expected in zip(states, output.hidden_states[1:], strict=True):
         torch.testing.assert_close(state[REAL], expected[REAL], atol=2e-5, rtol=1e-5)
+    wanted = REAL & (PIECES % 3 > 0)
+    with torch.no_grad():
+        (last,) = ours(PIECES, COUNTS, wanted=wanted)
+    torch.testing.assert_close(last, states[-1] * wanted[..., None])
     with_gradients = ours(PIECES, COUNTS)[0]
     torch.testing.assert_close(with_gradients[REAL], states[-1][REAL])
     with_gradients[REAL].square().sum().backward()
     assert all(
         p.grad is not None for name, p in ours.named_parameters() if "position" not in name and "type" not in name
     )
+
+
+def test_wanted_are_words_and_labels():
+    pieces, counts, word_at = torch.ones(2, 6), torch.tensor([6, 4]), torch.tensor([[3, 5], [2, -1]])
+    batch = Batch(pieces, counts, word_at, torch.tensor([2, 1]), label_at=torch.tensor([[1], [1]]))
+    expected = torch.tensor([[0, 1, 0, 1, 0, 1], [0, 1, 1, 0, 0, 0]]).bool()
+    assert torch.equal(batch.wanted(), expected)
+    assert torch.equal(replace(batch, label_at=None).wanted(), expected & (torch.arange(6) != 1))
 
 
 def test_new_weights_are_noticed():
