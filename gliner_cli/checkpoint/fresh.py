@@ -36,11 +36,13 @@ def fresh(folder: Path, name: str, **fields: Any) -> Checkpoint:
     size = encoder.get("hidden_size") or encoder.get("d_model") or 0
     tokenizer = load_tokenizer(folder)
     published = {"model_name": name, "name": "span level gliner", "hidden_size": size, "dropout": 0.1}
-    marker = {"class_token_index": tokenizer.get_vocab_size()}
-    published |= {"span_mode": "markerV0", "num_rnn_layers": 0, "encoder_config": encoder, **marker}
+    published |= {"span_mode": "markerV0", "num_rnn_layers": 0, "encoder_config": encoder}
     # A label is read at its own first piece, which an encoder knows, rather than at a marker that it has never seen.
     published |= {"embed_ent_token": False, **fields}
-    config = with_label_token(NetworkConfig.from_dict(published), tokenizer)
+    config = NetworkConfig.from_dict(published)
+    marker = tokenizer.token_to_id(config.ent_token)
+    config = replace(config, class_token_index=tokenizer.get_vocab_size() if marker is None else marker)
+    config = with_label_token(config, tokenizer)
     weights = _encoder_weights(folder)
     rows = tokenizer.get_vocab_size()
     config = replace(config, backbone={**encoder, "vocab_size": rows}, vocab_size=rows)

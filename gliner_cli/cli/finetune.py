@@ -13,6 +13,7 @@ import typer
 
 from gliner_cli.cli.configuration import configured
 from gliner_cli.cli.console import note, say
+from gliner_cli.cli.stopping import Stopped, Stopping
 from gliner_cli.errors import GlinerError
 from gliner_cli.options import Choice, Finetuning, Learning, Reading, Teaching
 
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 _EXAMPLES = 3
 
 
+# What may stand beside --resume: it changes nothing of the run.
+_BESIDE_RESUME = ("resume", "quiet", "check")
+
+
 def finetune(
+    context: typer.Context,
     train: Annotated[
         list[str] | None, typer.Argument(help="Training data: JSONL of documents or of words, CoNLL; files, folders.")
     ] = None,
@@ -53,6 +59,8 @@ def finetune(
     from gliner_cli.training.finished import refuse_to_replace
     from gliner_cli.training.order import Order
 
+    if resume:
+        _refuse_to_change(context)
     problems: list[GlinerError] = []
 
     def problem(error: GlinerError) -> None:
@@ -74,6 +82,21 @@ def finetune(
         raise typer.Exit(1)
 
 
+def _refuse_to_change(context: typer.Context) -> None:
+    from gliner_cli.errors import TrainingError
+
+    given = [
+        one.opts[0]
+        for one in context.command.params
+        if one.name not in _BESIDE_RESUME and str(context.get_parameter_source(one.name or "")).endswith("COMMANDLINE")
+    ]
+    if given:
+        raise TrainingError(
+            f"--resume goes on with what was ordered when the run began; {', '.join(given)} would change it.",
+            "Leave that out, or begin a new run: gliner finetune TRAIN -o FOLDER",
+        )
+
+
 def _learn(order: Order, run: Run, resumed: bool, quiet: bool) -> None:
     from gliner_cli.training.diary import Diary, NoDiary
 
@@ -86,14 +109,17 @@ def _learn(order: Order, run: Run, resumed: bool, quiet: bool) -> None:
         _say_how(run, resumed)
     trackers = order.finetuning.track or ()
     diary = Diary(run.folder, run.learner.step, run.course.scores, trackers) if run.first else NoDiary()
-    with _gently_interrupted() as asked_to_stop, _display(run, quiet) as show, closing(diary):
+    with Stopping() as stopping, _display(run, quiet) as show, closing(diary):
         for event in run.events():
             diary.write(event)
             show(event)
-            if asked_to_stop:
+            if run.learner.processes.any(bool(stopping.asked)):
                 run.save()
-                note(f"stopped after step {run.learner.step}; go on: gliner finetune --resume {run.finetuning.output}")
-                raise KeyboardInterrupt  # `app.main` knows the exit code
+                if run.first:
+                    note(
+                        f"stopped after step {run.learner.step}; go on: gliner finetune --resume {run.finetuning.output}"
+                    )
+                raise Stopped(stopping.asked or signal.SIGTERM)
     if run.first:
         _finish(order, run, quiet)
 
@@ -109,25 +135,6 @@ def _finish(order: Order, run: Run, quiet: bool) -> None:
     save_all(came, run.finetuning.output, base, order.finetuning.half)
     if not quiet:
         _say_what_came(came.report, run.finetuning.output)
-
-
-@contextmanager
-def _gently_interrupted() -> Iterator[list[int]]:
-    """The first Ctrl-C (or SIGTERM) asks the run to stop after its step; the second ends it at once."""
-    asked: list[int] = []
-
-    def ask(number: int, _: Any) -> None:
-        asked.append(number)
-        for signal_number, handler in before.items():
-            signal.signal(signal_number, handler)
-        note("stopping after this step; again: at once")
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 # --- What a person sees --------------------------------------------------------------------------------------------
@@ -152,7 +159,7 @@ def _say_how(run: Run, resumed: bool) -> None:
         f"{f'going on after step {run.learner.step}' if resumed else 'learning'}: {learning.steps} steps of "
         f"{learning.batch} texts, rates {learning.encoder_rate:g} and {learning.head_rate:g}, "
         f"{learning.number_format}, {learns:,} of {there_are:,} parameters, annotation {kind}, "
-        f"{len(run.materials.dev):,} dev documents, {len(run.materials.keep):,} rehearsed against forgetting"
+        f"{len(run.materials.dev):,} dev documents, {run.rehearsed:,} rehearsed against forgetting"
     )
 
 

@@ -331,6 +331,11 @@ class Run:
         return self.learner.processes.first
 
     @property
+    def rehearsed(self) -> int:
+        """How many passages of other data are rehearsed."""
+        return len(self.keeper.passages) if self.keeper else 0
+
+    @property
     def folder(self) -> Path:
         """Where the run keeps what it needs to go on."""
         return self.finetuning.output / RUN_FOLDER

@@ -56,7 +56,7 @@ class Learner:
         self.loss = Loss(options.positive_weight, options.focus)
         self.optimizer = torch.optim.AdamW(parameter_groups(network, options), fused=True)
         self._autocast = autocast(options.number_format, device)
-        self._scaler = torch.amp.GradScaler(device.type, enabled=options.number_format == "fp16")
+        self.scaler = torch.amp.GradScaler(device.type, enabled=options.number_format == "fp16")
 
     @property
     def finished(self) -> bool:
@@ -76,14 +76,14 @@ class Learner:
         rate = self._set_rates()
         loss, cells, pieces = self._gradients(lessons)
         norm = self._clipped(cells)
-        if not math.isfinite(loss) or not (math.isfinite(norm) or self._scaler.is_enabled()):
+        if not math.isfinite(loss) or not (math.isfinite(norm) or self.scaler.is_enabled()):
             self.forget_gradients()
             raise TrainingError(
                 f"In step {self.step} the loss is {loss} and the gradient {norm}.",
                 "Learn slower (--encoder-rate 1e-5 --head-rate 3e-5), or compute in --precision fp32.",
             )
-        self._scaler.step(self.optimizer)
-        self._scaler.update()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.optimizer.zero_grad()
         seconds = time.perf_counter() - began
         done = Step(self.step, loss / max(cells, 1), norm, rate, int(pieces), seconds)
@@ -117,7 +117,7 @@ class Learner:
                 logits: Tensor = self.network(self._batch(lesson, self.network))
             answerable = self.network.head.answerable(logits, lesson.asked)
             one = self.loss(logits, self._target(lesson, logits, answerable), answerable)
-            self._scaler.scale(one).backward()  # type: ignore[no-untyped-call]
+            self.scaler.scale(one).backward()  # type: ignore[no-untyped-call]
             loss, cells, pieces = loss + one.item(), cells + int(answerable.sum()), pieces + lesson.pieces
         total, all_cells, all_pieces = self.processes.sum([loss, cells, pieces])
         return total, all_cells, all_pieces
@@ -147,7 +147,7 @@ class Learner:
         """Make the summed gradients those of the mean over `cells`, no longer than allowed; their norm before that."""
         learned = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self.processes.sum_gradients(learned)
-        self._scaler.unscale_(self.optimizer)
+        self.scaler.unscale_(self.optimizer)
         gradients = [parameter.grad for parameter in learned if parameter.grad is not None]
         torch._foreach_div_(gradients, max(cells, 1))
         norm = nn.utils.get_total_norm(gradients)

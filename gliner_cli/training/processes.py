@@ -58,6 +58,10 @@ class Processes:
         distributed.all_reduce(total)
         return total.tolist()
 
+    def any(self, one: bool) -> bool:
+        """Whether it is so in one of the processes."""
+        return self.sum([float(one)])[0] > 0
+
     def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Gradients added up over all processes, in place; a process without a lesson brings zeros."""
         if self.count == 1:

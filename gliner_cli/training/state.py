@@ -1,7 +1,7 @@
 """Everything a run needs to go on after a break, as one file that is either whole or not there.
 
-Weights, the best weights so far, the optimiser's moments and the course of the run. Chance has no state: each step
-draws from a generator made of the seed and its own number.
+Weights, the best weights so far, the optimiser's moments, the scale of half-precision losses and the course of the
+run. Chance has no state: each step draws from a generator made of the seed and its own number.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gliner_cli.errors import OutputError, TrainingError
 from gliner_cli.training.loop import Learner
 
 _PATTERN = "state-*.safetensors"
-_COURSE = "course"
+_COURSE, _SCALER = "course", "scaler"
 
 
 @dataclass
@@ -52,8 +52,9 @@ def save(folder: Path, learner: Learner, best: Mapping[str, Tensor], course: Cou
     path = folder / f"state-{course.step:07d}.safetensors"
     partial = path.with_suffix(".partial")
     tensors = dict(_named(learner, best))
+    about = {_COURSE: json.dumps(asdict(course)), _SCALER: json.dumps(learner.scaler.state_dict())}
     try:
-        save_file(tensors, partial, metadata={_COURSE: json.dumps(asdict(course))})
+        save_file(tensors, partial, metadata=about)
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
@@ -79,13 +80,15 @@ def load(path: Path, learner: Learner) -> tuple[Course, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            stored: dict[str, Any] = json.loads((file.metadata() or {})[_COURSE])
+            about: dict[str, Any] = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
+            stored, scaler = about[_COURSE], about[_SCALER]
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise TrainingError(f"{path} is no state of a run: {error}.", "Begin again without --resume.") from error
     stored["scores"] = {int(step): score for step, score in stored["scores"].items()}
     course = Course(**stored)
     learner.network.load_state_dict(_part(tensors, "network."))
     _restore(learner.optimizer, _part(tensors, "optimizer."))
+    learner.scaler.load_state_dict(scaler)
     learner.step, learner.elapsed = course.step, course.elapsed
     return course, _part(tensors, "best.")
 

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from gliner_cli.checkpoint.folder import save
 from gliner_cli.checkpoint.fresh import fresh
+from gliner_cli.checkpoint.tokenizer import load_tokenizer
 from gliner_cli.errors import CheckpointError
 from gliner_cli.inference.extractor import Extractor
 from gliner_cli.network.encoder import backbone
@@ -76,6 +77,16 @@ def test_markers_get_rows_like_the_others(tmp_path):
     old, new = table[: size - 2], table[size - 2 :]
     assert (new - old.mean(0)).abs().max() < 6 * old.std(0).max()
     assert not torch.equal(new[0], new[1])
+
+
+def test_markers_that_a_tokenizer_has_stay_where_they_are(tmp_path):
+    folder = bare(tmp_path / "encoder")
+    with_markers = load_tokenizer(folder)
+    with_markers.add_special_tokens(["<<SEP>>", "<<ENT>>", "other"])
+    with_markers.save(str(folder / "tokenizer.json"))
+    made = fresh(folder, "owner/encoder")
+    assert made.config.class_token_index == with_markers.token_to_id("<<ENT>>") == made.tokenizer.get_vocab_size() - 2
+    assert made.tokenizer.get_vocab() == with_markers.get_vocab()
 
 
 def test_it_is_saved_and_loaded_as_any_checkpoint(tmp_path):

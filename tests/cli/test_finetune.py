@@ -348,6 +348,25 @@ def test_stopped_by_hand_it_saves_and_says_how_to_go_on(model, data, tmp_path):
     assert not (out / "gliner_config.json").exists()
 
 
+def test_of_two_processes_one_is_stopped_and_both_end(model, data, tmp_path):
+    out, port = tmp_path / "out", apart.free_port()
+    order = [*ordered(model, data, out, steps=10**6), "--patience", "0"]
+    both = [apart.started(apart.command_of_several, rank, 2, port, order, tmp_path / f"said {rank}") for rank in (0, 1)]
+    until_step(out, both[0], 3)
+    os.kill(both[1].pid, signal.SIGTERM)
+    assert [apart.ended(one) for one in both] == [143, 143]
+    steps = sum(row[0] == "step" for row in log(out))
+    assert f"stopped after step {steps}" in (tmp_path / "said 0").read_text()
+    assert [path.name for path in (out / "training").glob("state-*")] == [f"state-{steps:07d}.safetensors"]
+
+
+def test_what_was_ordered_cannot_be_changed_when_it_is_resumed(gliner, tmp_path):
+    done = gliner("finetune", "--resume", tmp_path / "out", "--steps", "7", "--lora", "4")
+    assert done.code == 1
+    assert "--steps, --lora would change it" in done.said
+    assert "begin a new run" in done.said
+
+
 def killed_and_resumed(start, order: list[str], out: Path, kills: int, steps: int) -> int:
     """Kill a run at random moments and resume it, at last to its end; how often it was killed.
 

@@ -253,8 +253,9 @@ def test_stopped_and_resumed_is_unbroken(tmp_path, folder, unbroken, stopped):
         {"bi": True},
         {"annotation": "open"},
         {"blend": 0.6},
+        {"number_format": "fp16"},
     ],
-    ids=["lora", "freeze", "keep", "bi-encoder", "open", "blend"],
+    ids=["lora", "freeze", "keep", "bi-encoder", "open", "blend", "fp16"],
 )
 def test_every_way_to_learn_can_be_resumed(tmp_path, request, changed):
     folder = request.getfixturevalue("bi_folder" if changed.get("bi") else "folder")
@@ -268,6 +269,16 @@ def test_every_way_to_learn_can_be_resumed(tmp_path, request, changed):
     assert toys.equal(toys.tensors(resumed), toys.tensors(whole))
     assert resumed.adapters.keys() == whole.adapters.keys()
     assert bool(whole.adapters) == ("lora" in changed)
+
+
+def test_the_scale_of_half_precision_is_resumed(tmp_path, folder):
+    broken, resumed = (toys.a_run(toys.checkpoint(folder), tmp_path, number_format="fp16") for _ in range(2))
+    list(islice(broken.events(), 3))
+    broken.learner.scaler.update(1024.0)
+    broken.save()
+    resumed.resume()
+    assert resumed.learner.scaler.get_scale() == 1024
+    assert resumed.learner.scaler.state_dict() == broken.learner.scaler.state_dict()
 
 
 @pytest.mark.slow  # most are transformers', which takes its time to import
