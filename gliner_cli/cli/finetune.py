@@ -116,9 +116,8 @@ def _learn(order: Order, run: Run, resumed: bool, quiet: bool) -> None:
             if run.learner.processes.any(bool(stopping.asked)):
                 run.save()
                 if run.first:
-                    note(
-                        f"stopped after step {run.learner.step}; go on: gliner finetune --resume {run.finetuning.output}"
-                    )
+                    go_on = f"gliner finetune --resume {run.finetuning.output}"
+                    note(f"stopped after step {run.learner.step}; go on: {go_on}")
                 raise Stopped(stopping.asked or signal.SIGTERM)
     if run.first:
         _finish(order, run, quiet)
