@@ -40,8 +40,8 @@ def fresh(folder: Path, name: str, **fields: Any) -> Checkpoint:
     # A label is read at its own first piece, which an encoder knows, rather than at a marker that it has never seen.
     published |= {"embed_ent_token": False, **fields}
     config = NetworkConfig.from_dict(published)
-    marker = tokenizer.token_to_id(config.ent_token)
-    config = replace(config, class_token_index=tokenizer.get_vocab_size() if marker is None else marker)
+    if tokenizer.token_to_id(config.ent_token) is None:
+        config = replace(config, class_token_index=tokenizer.get_vocab_size())
     config = with_label_token(config, tokenizer)
     weights = _encoder_weights(folder)
     rows = tokenizer.get_vocab_size()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ import typer
 from gliner_cli.cli.configuration import configured
 from gliner_cli.cli.console import note, say
 from gliner_cli.cli.stopping import Stopped, Stopping
-from gliner_cli.errors import GlinerError
+from gliner_cli.errors import GlinerError, TrainingError
 from gliner_cli.options import Choice, Finetuning, Learning, Reading, Teaching
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from gliner_cli.training.order import Order
 
 _EXAMPLES = 3
-
-
 # What may stand beside --resume: it changes nothing of the run.
 _BESIDE_RESUME = ("resume", "quiet", "check")
 
@@ -83,13 +80,11 @@ def finetune(
 
 
 def _refuse_to_change(context: typer.Context) -> None:
-    from gliner_cli.errors import TrainingError
-
-    given = [
-        one.opts[0]
-        for one in context.command.params
-        if one.name not in _BESIDE_RESUME and str(context.get_parameter_source(one.name or "")).endswith("COMMANDLINE")
-    ]
+    given = []
+    for one in context.command.params:
+        source = context.get_parameter_source(one.name or "")
+        if source and source.name == "COMMANDLINE" and one.name not in _BESIDE_RESUME:
+            given.append(max(one.opts, key=len))
     if given:
         raise TrainingError(
             f"--resume goes on with what was ordered when the run began; {', '.join(given)} would change it.",
@@ -113,12 +108,15 @@ def _learn(order: Order, run: Run, resumed: bool, quiet: bool) -> None:
         for event in run.events():
             diary.write(event)
             show(event)
-            if run.learner.processes.any(bool(stopping.asked)):
+            if asked := run.learner.processes.largest(stopping.asked):
                 run.save()
                 if run.first:
                     go_on = f"gliner finetune --resume {run.finetuning.output}"
                     note(f"stopped after step {run.learner.step}; go on: {go_on}")
-                raise Stopped(stopping.asked or signal.SIGTERM)
+                run.learner.processes.largest(
+                    0
+                )  # all wait: a launcher ends them when one has ended
+                raise Stopped(asked)
     if run.first:
         _finish(order, run, quiet)
 
@@ -158,7 +156,7 @@ def _say_how(run: Run, resumed: bool) -> None:
         f"{f'going on after step {run.learner.step}' if resumed else 'learning'}: {learning.steps} steps of "
         f"{learning.batch} texts, rates {learning.encoder_rate:g} and {learning.head_rate:g}, "
         f"{learning.number_format}, {learns:,} of {there_are:,} parameters, annotation {kind}, "
-        f"{len(run.materials.dev):,} dev documents, {run.rehearsed:,} rehearsed against forgetting"
+        f"{len(run.materials.dev):,} dev documents, {run.rehearsed:,} texts rehearsed against forgetting"
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gliner_cli.network.dropout import dropout
-from gliner_cli.network.transformer import ACTIVATIONS, Layers, Projections, Run, packed, padded, positions
+from gliner_cli.network.transformer import ACTIVATIONS, Layers, Projections, Run, packed, positions
 
 # transformers' BertConfig
 DEFAULTS: Mapping[str, Any] = {
@@ -49,8 +49,7 @@ class Bert(nn.Module):
         ids, real = packed(pieces, counts)
         lengths = counts.tolist()
         x = self.embeddings(ids, positions(lengths).to(ids.device))
-        states = self.encoder(x, self.attend, lengths, every_layer, None if wanted is None else wanted[real])
-        return [padded(state, real if wanted is None else real & wanted) for state in states]
+        return self.encoder(x, self.attend, lengths, real, every_layer, wanted)  # type: ignore[no-any-return]
 
 
 class Embeddings(nn.Module):

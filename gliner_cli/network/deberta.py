@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from gliner_cli.network.dropout import dropout
-from gliner_cli.network.transformer import ACTIVATIONS, Layers, Projections, Run, packed, padded, positions
+from gliner_cli.network.transformer import ACTIVATIONS, Layers, Projections, Run, packed, positions
 
 # transformers' DebertaV2Config
 DEFAULTS: Mapping[str, Any] = {
@@ -74,8 +74,7 @@ class Deberta(nn.Module):
         lengths = counts.tolist()
         x = self.embeddings(ids, positions(lengths).to(ids.device))
         attend = Disentangled.of(self.config, self.distances, self._relative_embeddings())
-        states = self.encoder(x, attend, lengths, every_layer, None if wanted is None else wanted[real])
-        return [padded(state, real if wanted is None else real & wanted) for state in states]
+        return self.encoder(x, attend, lengths, real, every_layer, wanted)  # type: ignore[no-any-return]
 
     def _relative_embeddings(self) -> Tensor:
         weight = self.encoder.get_submodule("rel_embeddings").weight

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import product
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -159,8 +159,8 @@ class Folded(Deriving):
         if torch.is_grad_enabled():
             # Dropped from q: a hidden unit is left out for all stretches of a row at once. Each score sees what it
             # would see otherwise, and the mask is as small as the labels are, not as large as the stretches.
-            return _folded(u, v, dropout(q), k, self.width)
-        return _folded_in_place(u, v, q, k, self.width)
+            return cast(Tensor, _FoldedWithGradients.apply(u, v, dropout(q), k, self.width))  # type: ignore[no-untyped-call]
+        return _folded(u, v, q, k, self.width)
 
 
 def _mean_word(head: Folded, words: Tensor, counts: Tensor) -> Tensor:
@@ -180,15 +180,10 @@ def _last_word(head: Folded, words: Tensor, counts: Tensor) -> Tensor:
 
 
 def _folded(u: Tensor, v: Tensor, q: Tensor, k: Tensor, width: int) -> Tensor:
-    """relu(u_i + v_j) · q_c + k_c for all widths (B, W, K, C), in a form that gradients go through."""
-    length = u.shape[1]
-    v = functional.pad(v, (0, 0, 0, width - 1))
-    hidden = (torch.relu(u + v[:, w : w + length]) for w in range(width))
-    return torch.stack([h @ q.transpose(1, 2) + k.unsqueeze(1) for h in hidden], dim=2)
+    """relu(u_i + v_j) · q_c + k_c for all widths (B, W, K, C), of u, v (B, W, 4 D), q (B, C, 4 D) and k (B, C).
 
-
-def _folded_in_place(u: Tensor, v: Tensor, q: Tensor, k: Tensor, width: int) -> Tensor:
-    """The same for a few rows or a few words at a time, in one reused buffer; ends beyond the padded row are unset."""
+    A few rows or a few words at a time, in one reused buffer; stretches that leave the padded row are unset.
+    """
     rows, length, inner = u.shape
     logits = u.new_empty(rows, length, width, q.shape[1])
     words = max(1, min(_AT_ONCE // inner, length))
@@ -203,6 +198,29 @@ def _folded_in_place(u: Tensor, v: Tensor, q: Tensor, k: Tensor, width: int) -> 
             hidden = torch.add(starts, ends, out=buffer[: starts.numel()].view(starts.shape)).relu_()
             logits[some, first:stop, w] = torch.baddbmm(constant, hidden, labels)
     return logits
+
+
+class _FoldedWithGradients(torch.autograd.Function):
+    """The same; gradients need relu(u_i + v_j), which is made again then rather than kept for every width."""
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, v: Tensor, q: Tensor, k: Tensor, width: int) -> Tensor:
+        ctx.save_for_backward(u, v, q)
+        return _folded(u, v, q, k, width)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (by_logit,), (u, v, q) = gradients, ctx.saved_tensors
+        by_u, by_v, by_q = torch.zeros_like(u), torch.zeros_like(v), torch.zeros_like(q)
+        length, width = by_logit.shape[1:3]
+        for w in range(min(width, length)):
+            starts, ends, one = slice(length - w), slice(w, length), by_logit[:, : length - w, w]
+            hidden = torch.add(u[:, starts], v[:, ends]).relu_()
+            by_q.baddbmm_(one.transpose(1, 2), hidden)
+            by_hidden = torch.ops.aten.threshold_backward(one @ q, hidden, 0)
+            by_u[:, starts] += by_hidden
+            by_v[:, ends] += by_hidden
+        return by_u, by_v, by_q, by_logit.sum((1, 2)), None
 
 
 def _against(spans: Tensor, labels: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 The rows of a batch lie end to end in one (N, D) matrix without padding. Linear layers, norms and activations see real
 pieces only; attention goes run by run (`tensors.runs`) over rows of one length, so that no mask is needed. Batches
-are sorted by length, so a run is long. Of the last layer only the pieces that stand for a word or a label are computed.
+are sorted by length, so a run is long. Behind its attention the last layer computes only the pieces that are wanted.
 
 Parameters carry the names that transformers gives them; `checkpoint/weights.py` needs no table for what is inside a
 backbone.
@@ -112,7 +112,7 @@ class Layer(nn.Module):
         self.activation = ACTIVATIONS[config["hidden_act"]]
 
     def forward(self, x: Tensor, attend: Attend, rows: list[Run], wanted: Tensor | None = None) -> Tensor:
-        """The next states of x (N, D); or, given `wanted` (N,) bool, of those M pieces alone (M, D)."""
+        """The next states of x (N, D); or, given the places `wanted` (M,), of those pieces alone (M, D)."""
         projections: Projections = self.attention["self"]  # type: ignore[assignment]
         attended = attend(projections, x, rows, self.training)
         if wanted is not None:
@@ -130,18 +130,21 @@ class Layers(nn.Module):
         self.recompute = False  # layers are computed a second time in the backward pass instead of being remembered
 
     def forward(
-        self, x: Tensor, attend: Attend, counts: list[int], every_layer: bool, wanted: Tensor | None
+        self, x: Tensor, attend: Attend, counts: list[int], real: Tensor, every_layer: bool, wanted: Tensor | None
     ) -> list[Tensor]:
-        """The states (N, D) after the last layer, or after every layer, of rows of these lengths.
+        """The states (B, P, D) after the last layer, or after every layer, of packed rows x (N, D) of these lengths.
 
-        Given `wanted` (N,) bool, the last layer computes no other pieces (M, D): nothing reads what it makes of them.
+        `real` (B, P) bool says where they lie; the last layer computes those of them that are `wanted` (B, P) bool.
         """
-        rows, states = runs(counts), [x]
-        for layer in self.layer:
-            last = layer is self.layer[-1]
-            state = self._computed(layer, states[-1], attend, rows, wanted if last else None)
-            states = [*states, state] if every_layer else [state]
-        return states[-len(self.layer) :]
+        rows, states = runs(counts), list[Tensor]()
+        for layer in self.layer[:-1]:
+            x = self._computed(layer, x, attend, rows)
+            if every_layer:
+                states.append(padded(x, real))
+        last, places = real, None
+        if wanted is not None:
+            last, places = real & wanted, wanted[real].nonzero().squeeze(1)
+        return [*states, padded(self._computed(self.layer[-1], x, attend, rows, places), last)]
 
     def _computed(self, layer: nn.Module, *given: Any) -> Tensor:
         if self.recompute and torch.is_grad_enabled():

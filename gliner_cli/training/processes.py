@@ -53,14 +53,26 @@ class Processes:
             return list(values)
         from torch import distributed
 
-        where = "cuda" if distributed.get_backend() == "nccl" else "cpu"
-        total = torch.tensor(values, dtype=torch.float64, device=where)
+        total = torch.tensor(values, dtype=torch.float64, device=self._device())
         distributed.all_reduce(total)
         return total.tolist()
 
-    def any(self, one: bool) -> bool:
-        """Whether it is so in one of the processes."""
-        return self.sum([float(one)])[0] > 0
+    def largest(self, value: int) -> int:
+        """The largest of all processes' numbers; none goes on before all have asked."""
+        if self.count == 1:
+            return value
+        from torch import distributed
+
+        largest = torch.tensor(value, device=self._device())
+        distributed.all_reduce(largest, distributed.ReduceOp.MAX)
+        return int(largest)
+
+    @staticmethod
+    def _device() -> str:
+        """Where numbers lie that are exchanged."""
+        from torch import distributed
+
+        return "cuda" if distributed.get_backend() == "nccl" else "cpu"
 
     def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Gradients added up over all processes, in place; a process without a lesson brings zeros."""

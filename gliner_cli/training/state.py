@@ -81,14 +81,15 @@ def load(path: Path, learner: Learner) -> tuple[Course, dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             about: dict[str, Any] = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
-            stored, scaler = about[_COURSE], about[_SCALER]
+            stored, scaler = about[_COURSE], about.get(_SCALER)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise TrainingError(f"{path} is no state of a run: {error}.", "Begin again without --resume.") from error
     stored["scores"] = {int(step): score for step, score in stored["scores"].items()}
     course = Course(**stored)
     learner.network.load_state_dict(_part(tensors, "network."))
     _restore(learner.optimizer, _part(tensors, "optimizer."))
-    learner.scaler.load_state_dict(scaler)
+    if scaler:  # half precision has one
+        learner.scaler.load_state_dict(scaler)
     learner.step, learner.elapsed = course.step, course.elapsed
     return course, _part(tensors, "best.")
 

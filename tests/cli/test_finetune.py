@@ -97,7 +97,8 @@ def test_it_says_what_it_does_and_leaves_a_checkpoint(finished, data, gliner):
     lines = said.splitlines()
     assert lines[0].startswith("gliner: 24 documents, 3 labels: ")
     assert "learning: 2 steps of 8 texts, rates 0.003 and 0.003, fp32" in said
-    assert "annotation closed (3 labels), 8 dev documents, 400 rehearsed against forgetting" in said
+    assert "annotation closed (3 labels), 8 dev documents, " in said
+    assert int(re.search(r"([\d,]+) texts rehearsed against forgetting", said)[1].replace(",", "")) >= 400
     assert sum("dev F1" in line for line in lines) == 4
     assert f"the checkpoint is in {finished}" in said
     names = {path.name for path in finished.iterdir()}
@@ -262,8 +263,9 @@ def test_wrong_orders_get_one_clear_message_and_leave_nothing(case, model, tmp_p
     before = content(tmp_path)
     arguments, said = WRONG[case]
     arguments = arguments.replace("{folder}", str(tmp_path)).split()
-    choice = [] if "-m" in arguments else ["-m", model]
-    done = gliner("finetune", *arguments, *choice, "-o", tmp_path / "out")
+    choice = [] if {"-m", "--resume"} & set(arguments) else ["-m", model]
+    output = [] if "--resume" in arguments else ["-o", tmp_path / "out"]
+    done = gliner("finetune", *arguments, *choice, *output)
     assert done.code == 1
     assert said in done.said
     assert "Traceback" not in done.said
@@ -479,7 +481,7 @@ def test_it_can_be_resumed_from_another_folder(model, data, tmp_path, gliner, mo
     process = apart.started(apart.command_in, data, [*order, "--patience", "0"], tmp_path / "said")
     until_step(out, process, 2)
     process.terminate()
-    assert apart.ended(process) == 130
+    assert apart.ended(process) == 143
     monkeypatch.chdir(tmp_path)
     order = json.loads((out / "training" / "order.json").read_text())
     order["learning"]["steps"] = 1

@@ -35,6 +35,14 @@ def test_offsets_and_order(extractor):
     assert sum(map(len, rows)) > 20
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_text_without_pieces_is_answered(tmp_path, precision):
+    of = load(located(str(tiny.checkpoint_folder(tmp_path, "bert", labels_encoder="bert"))))
+    few = Extractor(of, Computing(precision=precision))
+    assert found(few, tiny.TEXTS[:1], threshold=0.3)[0]
+    assert len(found(few, ["\u200b"], threshold=0.3)) == 1
+
+
 def test_a_batch_is_its_rows_one_by_one(extractor):
     alone = [found(extractor, [text])[0] for text in tiny.TEXTS]
     for batch_tokens in (1, 200, 100_000):

@@ -45,8 +45,13 @@ def equal(theirs: nn.Module, ours: nn.Module) -> None:
         torch.testing.assert_close(state[REAL], expected[REAL], atol=2e-5, rtol=1e-5)
     wanted = REAL & (PIECES % 3 > 0)
     with torch.no_grad():
-        (last,) = ours(PIECES, COUNTS, wanted=wanted)
-    torch.testing.assert_close(last, states[-1] * wanted[..., None])
+        few = ours(PIECES, COUNTS, every_layer=True, wanted=wanted)
+    for state, whole in zip(few, [*states[:-1], states[-1] * wanted[..., None]], strict=True):
+        torch.testing.assert_close(state, whole)
+    for ours.encoder.recompute in (True, False):
+        expected, found = (gradients(ours, ours(PIECES, COUNTS, wanted=some)[-1][wanted]) for some in (None, wanted))
+        for name, gradient in expected.items():
+            torch.testing.assert_close(found[name], gradient, atol=1e-4, rtol=1e-4, msg=name)
     with_gradients = ours(PIECES, COUNTS)[0]
     torch.testing.assert_close(with_gradients[REAL], states[-1][REAL])
     with_gradients[REAL].square().sum().backward()
@@ -55,9 +60,15 @@ def equal(theirs: nn.Module, ours: nn.Module) -> None:
     )
 
 
+def gradients(network: nn.Module, states: torch.Tensor) -> dict[str, torch.Tensor]:
+    network.zero_grad()
+    states.square().sum().backward()
+    return {name: one.grad.clone() for name, one in network.named_parameters() if one.grad is not None}
+
+
 def test_wanted_are_words_and_labels():
     pieces, counts, word_at = torch.ones(2, 6), torch.tensor([6, 4]), torch.tensor([[3, 5], [2, -1]])
-    batch = Batch(pieces, counts, word_at, torch.tensor([2, 1]), label_at=torch.tensor([[1], [1]]))
+    batch = Batch(pieces, counts, word_at, torch.tensor([2, 1]), label_at=torch.tensor([[1, -1], [1, 1]]))
     expected = torch.tensor([[0, 1, 0, 1, 0, 1], [0, 1, 1, 0, 0, 0]]).bool()
     assert torch.equal(batch.wanted(), expected)
     assert torch.equal(replace(batch, label_at=None).wanted(), expected & (torch.arange(6) != 1))

@@ -65,7 +65,7 @@ def learned(folder, tmp_path_factory) -> SimpleNamespace:
     out = tmp_path_factory.mktemp("learned") / "out"
     before = toys.checkpoint(folder)
     files = {path: path.read_bytes() for path in folder.iterdir()}
-    settings = {"steps": 60, "head_rate": 6e-3, "evaluations": 4, "micro_tokens": 1000}
+    settings = {"steps": 120, "head_rate": 6e-3, "evaluations": 4, "micro_tokens": 1000}
     run = toys.a_run(toys.checkpoint(folder), out, toys.invented(60), dev_documents=DEV, **settings)
     run.folder.mkdir(parents=True)
     diary, events = Diary(run.folder, 0), []
@@ -80,11 +80,11 @@ def learned(folder, tmp_path_factory) -> SimpleNamespace:
 
 def test_a_toy_set_is_learned(learned):
     measured = [event for event in learned.events if isinstance(event, Measured)]
-    assert [event.step for event in measured] == [0, 15, 30, 45, 60]
+    assert [event.step for event in measured] == [0, 30, 60, 90, 120]
     assert max(event.f1 for event in measured) > measured[0].f1 + 0.3
     losses = [event.loss for event in learned.events if isinstance(event, Step)]
     assert sum(losses[-10:]) < 0.4 * sum(losses[:10])
-    assert [event.number for event in learned.events if isinstance(event, Step)] == list(range(60))
+    assert [event.number for event in learned.events if isinstance(event, Step)] == list(range(120))
 
 
 def test_the_folder_is_a_checkpoint_that_finds_what_the_run_found(learned):
@@ -130,7 +130,7 @@ def test_the_reports_numbers_are_those_of_the_folder(learned):
     course = {event.step: event.f1 for event in learned.events if isinstance(event, Measured)}
     assert {int(step): score for step, score in report["course"].items()} == course
     assert course[report["best_step"]] == max(course.values()) == report["after"]["f1"]
-    assert (report["steps"], report["ended"]) == (60, "all steps done")
+    assert (report["steps"], report["ended"]) == (120, "all steps done")
     assert report["data"]["labels"] == report_support(learned.run.materials.train)
     assert (report["data"]["documents"], report["data"]["dev_documents"]) == (60, 30)
     wrong = scoring.errors(DEV, found_by(there, DEV))
