@@ -113,9 +113,7 @@ def _learn(order: Order, run: Run, resumed: bool, quiet: bool) -> None:
                 if run.first:
                     go_on = f"gliner finetune --resume {run.finetuning.output}"
                     note(f"stopped after step {run.learner.step}; go on: {go_on}")
-                run.learner.processes.largest(
-                    0
-                )  # all wait: a launcher ends them when one has ended
+                run.learner.processes.largest(0)  # all wait: a launcher ends them when one has ended
                 raise Stopped(asked)
     if run.first:
         _finish(order, run, quiet)
