@@ -15,11 +15,11 @@ from gliner_cli.network.config import NetworkConfig
 from gliner_cli.network.tensors import Batch
 
 # On a CPU the widest numbers of a batch, those between the two layers of a feed-forward block, fill at most this many
-# bytes: 2048 pieces of the starter, 1024 of a base-sized checkpoint. Larger batches are hardly faster and keep more
-# memory. Seconds of processor time for the same sentences, by the most pieces of a batch; the starter: 256: 10.9,
-# 512: 10.5, 1024: 10.0, 2048: 9.9, 4096: 10.1, 8192: 11.3, 32768: 13.3. A DeBERTa of 768, 4 layers: 683: 12.5,
-# 1365: 12.6, 2730: 11.9. A rule that asked for the machine's caches would batch otherwise elsewhere, and the last
-# digits of scores would depend on the machine.
+# bytes: 2048 pieces of the starter, 1024 of a base-sized checkpoint. Seconds of processor time for the same sentences,
+# by the most pieces of a batch; the starter: 256: 10.9, 512: 10.5, 1024: 10.0, 2048: 9.9, 4096: 10.1, 8192: 11.3,
+# 32768: 13.3. Twice as much takes a tenth more memory and, paired, 1.01 of the time (the starter, sentences), 0.99 (a
+# long document), 1.00 (a DeBERTa-v3-small), 0.96 (base). A rule that asked for the machine's caches would batch
+# otherwise elsewhere, and the last digits of scores would depend on the machine.
 _CPU_BYTES = 12 << 20
 # On a GPU half of what is free, with this many copies of the widest numbers alive at once. A guess on the safe side:
 # where it is wrong, running out of memory halves the budget.
