@@ -159,7 +159,8 @@ class Run:
             self.before = copy.deepcopy(network).eval().requires_grad_(False)
         self.memory: Trial | None = None
         self.keeper = self._keeper() if rehearses else None
-        self.trial = Trial(self.materials.dev, self.closed)
+        asked = (*self.closed, *labels_of(self.materials.dev)) if self.closed else ()
+        self.trial = Trial(self.materials.dev, tuple(dict.fromkeys(asked)))
         if is_new and any(passage.gold for passage in self.teacher.passages):
             self._begin()
         freeze(network, self.learning.freeze)

@@ -87,6 +87,14 @@ def test_a_toy_set_is_learned(learned):
     assert [event.number for event in learned.events if isinstance(event, Step)] == list(range(120))
 
 
+def test_dev_data_is_asked_for_its_own_types_too(folder, tmp_path):
+    dev = [toys.marked("The", ("Oriana", "boat"), "met a", ("whale", "animal"))]
+    run = toys.a_run(toys.checkpoint(folder), tmp_path, toys.invented(8), dev_documents=dev)
+    assert set(run.trial.labels) == {*LABELS, "animal"}
+    assert len(run.trial.labels) == 4
+    assert toys.a_run(toys.checkpoint(folder), tmp_path, annotation="open").trial.labels == ()
+
+
 def test_the_folder_is_a_checkpoint_that_finds_what_the_run_found(learned):
     there = toys.checkpoint(learned.out)
     assert toys.equal(dict(there.network.state_dict()), dict(learned.run.checkpoint.network.state_dict()))
