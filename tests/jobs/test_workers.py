@@ -31,10 +31,10 @@ class Deadly(nn.Module):
         super().__init__()
         self.encoder, self.longest = encoder, longest
 
-    def forward(self, pieces, counts):
+    def forward(self, pieces, counts, wanted):
         if counts.max() > self.longest:
             os.kill(os.getpid(), signal.SIGKILL)
-        return self.encoder(pieces, counts)
+        return self.encoder(pieces, counts, wanted)
 
 
 @pytest.fixture
