@@ -273,9 +273,12 @@ class Teaching:
     """What the network is asked while it learns. Shares and probabilities are from 0 to 1."""
 
     negatives: float | None = option(
-        None, "Average share of types asked that are not in the text; 0.75 of a closed set, otherwise 0.5.",
-        at_least=0, at_most=0.95,
-    )  # fmt: skip
+        None,
+        "Average share of types asked that are not in the text; 0.75 where a trained network learns a closed set, "
+        "otherwise 0.5.",
+        at_least=0,
+        at_most=0.95,
+    )
     drop: float = option(0.3, "How often some of the types in a text are not asked.", at_least=0, at_most=1)
     max_types: int | None = option(None, "Most types asked at once; the checkpoint's own if not given.", at_least=1)
     annotation: Annotation = option(

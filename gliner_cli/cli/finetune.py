@@ -113,7 +113,7 @@ def _learn(order: Order, run: Run, resumed: bool, quiet: bool) -> None:
                 if run.first:
                     go_on = f"gliner finetune --resume {run.finetuning.output}"
                     note(f"stopped after step {run.learner.step}; go on: {go_on}")
-                run.learner.processes.largest(0)  # all wait: a launcher ends them when one has ended
+                run.learner.processes.wait()  # a launcher ends them all when one has ended
                 raise Stopped(asked)
     if run.first:
         _finish(order, run, quiet)
@@ -154,7 +154,7 @@ def _say_how(run: Run, resumed: bool) -> None:
         f"{f'going on after step {run.learner.step}' if resumed else 'learning'}: {learning.steps} steps of "
         f"{learning.batch} texts, rates {learning.encoder_rate:g} and {learning.head_rate:g}, "
         f"{learning.number_format}, {learns:,} of {there_are:,} parameters, annotation {kind}, "
-        f"{len(run.materials.dev):,} dev documents, {run.rehearsed:,} texts rehearsed against forgetting"
+        f"{len(run.materials.dev):,} dev documents, {run.rehearsed:,} passages rehearsed against forgetting"
     )
 
 

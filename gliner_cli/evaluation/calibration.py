@@ -41,21 +41,26 @@ def sweep(
 
 
 def best_thresholds(
-    gold: Sequence[Document], found: Sequence[Document], labels: Iterable[str], least: int = 20
+    gold: Sequence[Document], found: Sequence[Document], labels: Iterable[str], least: int = 50
 ) -> dict[str, float]:
-    """For each label the threshold that is best for its F1, drawn to the one best for all where gold is scarce.
+    """For each label the threshold that is best for the micro F1 of all, drawn to the one best for all where gold is
+    scarce.
 
-    A label with `least` gold entities lies half way between its own best and the common one, so one seen three times
-    gets no threshold of its own by chance. Of thresholds equally good, the one nearest the common.
+    The other labels stand at the common threshold meanwhile. A label with `least` gold entities lies half way between
+    its own best and the common one, so one seen three times gets no threshold of its own by chance. Of thresholds
+    equally good, the one nearest the common. Taken from one half of CrossNER's dev sets and used on the other, micro
+    F1 67.1; thresholds best for each label's own F1 with `least` 20 had 66.7, 0.5 for all 66.9 (200 splits, 10 models).
     """
     runs = [(threshold, tallies(gold, above(found, threshold))) for threshold in GRID]
-    each = [(threshold, by_label(run)) for threshold, run in runs]
+    each = {threshold: by_label(run) for threshold, run in runs}
     common = _best([(threshold, total(run)) for threshold, run in runs], 0.5)
     chosen = {}
     for label in labels:
-        rows = [(threshold, run.get(label, Tally())) for threshold, run in each]
-        support = max(tally.support for _, tally in rows)
-        chosen[label] = round((support * _best(rows, common) + least * common) / (support + least), 3)
+        others = sum((tally for name, tally in each[common].items() if name != label), Tally())
+        own = {threshold: run.get(label, Tally()) for threshold, run in each.items()}
+        support = max(tally.support for tally in own.values())
+        best = _best([(threshold, others + tally) for threshold, tally in own.items()], common)
+        chosen[label] = round((support * best + least * common) / (support + least), 3)
     return chosen
 
 

@@ -31,7 +31,7 @@ from gliner_cli.training.blending import go_back
 from gliner_cli.training.freezing import freeze
 from gliner_cli.training.judging import Judgement, judgement
 from gliner_cli.training.keeping import with_opinions
-from gliner_cli.training.lessons import Asked, Teacher, lesson
+from gliner_cli.training.lessons import NEGATIVES, Asked, Teacher, lesson
 from gliner_cli.training.loop import Learner, Step
 from gliner_cli.training.passages import Passage, Remark, passages
 from gliner_cli.training.settings import chosen
@@ -144,12 +144,14 @@ class Run:
         torch.manual_seed(self.learning.seed)
         self.maker = PieceMaker(self.checkpoint)
         self.closed = closed(self.materials.train, self.teaching.annotation)
+        is_new = self.finetuning.from_backbone is not None
+        if is_new and self.teaching.negatives is None:
+            self.teaching = replace(self.teaching, negatives=NEGATIVES)
         remarks: list[Remark] = []
         train = self._cut(self.materials.train, self.closed, remarks)
         self.judgement = judgement(self.materials.train, self.materials.dev, train, remarks)
         self.teacher = self._teacher(train)
         network = self.checkpoint.network
-        is_new = self.finetuning.from_backbone is not None
         size = sum(parameter.numel() for parameter in network.encoder.backbone.parameters())
         self.learning = chosen(self.learning, len(self.teacher.passages), size, is_new, self.device)
         rehearses = bool(self.materials.keep and self.finetuning.keep_share)

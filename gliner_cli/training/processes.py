@@ -67,6 +67,10 @@ class Processes:
         distributed.all_reduce(largest, distributed.ReduceOp.MAX)
         return int(largest)
 
+    def wait(self) -> None:
+        """Until all are here."""
+        self.largest(0)
+
     @staticmethod
     def _device() -> str:
         """Where numbers lie that are exchanged."""

@@ -115,6 +115,16 @@ def test_a_run_from_a_bare_encoder(tmp_path):
     assert (report["before"], report["difference"], report["other_labels"]) == (None, None, None)
 
 
+@pytest.mark.parametrize(("ordered", "asked"), [(None, 0.5), (0.3, 0.3)])
+def test_a_new_network_is_asked_for_as_many_types_that_are_there_as_not(tmp_path, ordered, asked):
+    folder = bare(tmp_path / "encoder")
+    run = toys.a_run(
+        fresh(folder, str(folder)), tmp_path / "out", from_backbone=str(folder), annotation="closed", negatives=ordered
+    )
+    assert run.closed
+    assert run.teacher.options.negatives == asked
+
+
 @pytest.mark.slow
 def test_the_reference_package_finds_the_same_in_it(tmp_path):
     gliner = pytest.importorskip("gliner", reason="the reference package is not installed: pip install '.[dev]'")
