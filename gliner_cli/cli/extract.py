@@ -101,7 +101,7 @@ def extract(
     from gliner_cli.jobs import job as jobs
 
     with told.loading(telling):
-        extractor = chosen(choice, computing)
+        extractor = chosen(choice, computing, sole=not job.workers)
     told.how(telling, asked, extractor, extraction, choice)
     history.remember(asked.names)
     if explain:

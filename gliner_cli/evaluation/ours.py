@@ -87,13 +87,17 @@ def inside(system: System, tasks: Sequence[Task], seconds: float) -> dict[str, A
 def _operations(system: Ours, tasks: Sequence[Task]) -> int:
     """Floating-point operations of the matrix products, padding included, as torch counts them; an LSTM's are not.
 
-    They are those of the network as it was loaded: torch does not count what packed or eight-bit layers do.
+    They are those of the network as it is on disk: torch does not count what packed or eight-bit layers do.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
+    from gliner_cli.checkpoint.cache import located
+    from gliner_cli.checkpoint.folder import load
+    from gliner_cli.inference.torch_backend import TorchBackend
+
     plain = copy.copy(system.extractor)
-    plain.backend = copy.copy(plain.backend)
-    plain.backend.network = plain.backend.plain
+    as_loaded = load(located(str(plain.checkpoint.folder))).network
+    plain.backend = TorchBackend(as_loaded, replace(plain.computing, precision="int8"))  # alone it packs nothing
     counted = Ours(plain, system.extraction)
     counted.extract(tasks[0].documents[:1], tasks[0].labels)  # what is computed once is not of the work
     with FlopCounterMode(display=False) as counter:

@@ -20,6 +20,7 @@ from gliner_cli.inference.kept_vectors import LEAST_LABELS, from_disk_or
 from gliner_cli.inference.pipeline import Plan, Witness, extracted
 from gliner_cli.inference.prompt import PieceMaker, Prompt, WordPieces, label_rows, room
 from gliner_cli.inference.torch_backend import TorchBackend
+from gliner_cli.network.prepacked import remember_no_shapes
 from gliner_cli.network.tensors import Batch
 from gliner_cli.options import UNTUNED, Choice, Computing, Extraction
 from gliner_cli.text.labels import Labels, labels
@@ -31,13 +32,17 @@ _LEAST_OVERLAP = 32
 
 
 class Extractor:
-    """Finds entities of any type in texts and documents. Loading is the slow part: keep it."""
+    """Finds entities of any type in texts and documents. Loading is the slow part: keep it.
 
-    def __init__(self, checkpoint: Checkpoint, computing: Computing | None = None) -> None:
+    `sole`: nobody else computes with the checkpoint's network, and it may be left without weights.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, computing: Computing | None = None, sole: bool = False) -> None:
         self.checkpoint = checkpoint
         self.computing = computing or Computing()
         self._maker = PieceMaker(checkpoint)
-        self.backend = TorchBackend(checkpoint.network, self.computing)
+        sole = sole and checkpoint.config.labels == "prompt"  # vectors of labels are kept by the weights that made them
+        self.backend = TorchBackend(checkpoint.network, self.computing, sole)
         if self.computing.precision == "int8":
             self.backend = Int8Backend(self.backend, self._sample())
 
@@ -150,16 +155,21 @@ def load(
     *,
     revision: str | None = None,
     computing: Computing | None = None,
+    sole: bool = True,
     **options: Any,
 ) -> Extractor:
     """A checkpoint, ready to extract: the built-in starter, a folder, or a hub id that was pulled before.
 
     `options` are fields of `options.Computing`: `device="cuda"`, `precision="bf16"`, … Nothing is ever downloaded.
+    `sole`: see `Extractor`.
     """
     place = located(model, revision) if model else starter()
-    return Extractor(load_checkpoint(place), replace(computing or Computing(), **options))
+    computing = replace(computing or Computing(), **options)
+    if computing.precision == "fp32":
+        remember_no_shapes()
+    return Extractor(load_checkpoint(place), computing, sole)
 
 
-def chosen(choice: Choice, computing: Computing) -> Extractor:
-    """The extractor that command-line options name."""
-    return load(choice.model, revision=choice.revision, computing=computing)
+def chosen(choice: Choice, computing: Computing, sole: bool = True) -> Extractor:
+    """The extractor that command-line options name. `sole`: see `Extractor`."""
+    return load(choice.model, revision=choice.revision, computing=computing, sole=sole)

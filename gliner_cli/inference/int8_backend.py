@@ -39,10 +39,10 @@ class Int8Backend(TorchBackend):
             raise DeviceError(
                 f"int8 is computed on the CPU only, not on {exact.device}.", "--device cpu, or --precision bf16"
             )
-        self.device, self.plain, self._exact = exact.device, exact.plain, exact
+        self.device, self._exact = exact.device, exact
         self.drift: float | None = None
         with torch.no_grad():
-            network, errors = quantised(exact.plain, lambda network: network(sample))
+            network, errors = quantised(exact.network, lambda network: network(sample))
         self.network = cast(Gliner, network)
         self.layers, self.left_alone = len(errors), left_alone(errors)
 

@@ -21,18 +21,18 @@ PRECISIONS: Mapping[Precision, torch.dtype] = {
 
 
 class TorchBackend:
-    """A network in evaluation mode on a device, in a precision; `plain` before it was made faster for it."""
+    """A network in evaluation mode on a device, in a precision. `sole`: nobody else computes with the network."""
 
-    def __init__(self, network: Gliner, options: Computing) -> None:
+    def __init__(self, network: Gliner, options: Computing, sole: bool = False) -> None:
         self.device = device(options.device)
         if options.precision == "fp16" and self.device.type == "cpu":
             raise DeviceError("fp16 was asked for on the CPU, which computes it many times slower.", "--precision fp32")
         if options.threads:
             torch.set_num_threads(options.threads)
         dtype = PRECISIONS[options.precision]
-        self.network = self.plain = network.to(self.device, dtype).eval()
+        self.network = network.to(self.device, dtype).eval()
         if options.precision == "fp32" and runs_here(self.device, dtype):
-            self.network = cast(Gliner, prepacked(self.plain))
+            self.network = cast(Gliner, prepacked(self.network, sole))
 
     @torch.no_grad()
     def logits(self, batch: Batch) -> Tensor:

@@ -49,6 +49,10 @@ class Deriving(nn.Module):
         """Drop what was made of the parameters, as they may be about to change."""
         self._derived = None
 
+    def sources(self) -> list[nn.Linear]:
+        """The published layers whose weights the derived ones are made of."""
+        raise NotImplementedError
+
     def train(self, mode: bool = True) -> Deriving:
         self.forget()
         return super().train(mode)

@@ -148,6 +148,9 @@ class Folded(Deriving):
         parts = zip(weights, (inner.bias, None, None), strict=False)
         return dict(zip(("start", "end", "context"), parts, strict=False))
 
+    def sources(self) -> list[nn.Linear]:
+        return [cast(nn.Linear, self.out_project[0])]
+
     def forward(self, words: Tensor, counts: Tensor, labels: Tensor) -> Tensor:
         _, _, dropout, outer = self.out_project
         u = self.multiplied("start", self.project_start(words).relu())

@@ -58,12 +58,12 @@ class Projections(Deriving):
         return self._constant
 
     def parts(self) -> Parts:
-        layers = self._layers()
+        layers = self.sources()
         return {"all": (torch.cat([layer.weight for layer in layers]), torch.cat([layer.bias for layer in layers]))}
 
     def derive(self) -> dict[str, nn.Linear]:
         derived = super().derive()
-        parts = zip(self._layers(), derived["all"].weight.chunk(3), derived["all"].bias.chunk(3), strict=True)
+        parts = zip(self.sources(), derived["all"].weight.chunk(3), derived["all"].bias.chunk(3), strict=True)
         for layer, own_weight, own_bias in parts:
             layer.weight.data, layer.bias.data = own_weight, own_bias
         return derived
@@ -72,7 +72,7 @@ class Projections(Deriving):
         super().forget()
         self._constant = None
 
-    def _layers(self) -> list[nn.Linear]:
+    def sources(self) -> list[nn.Linear]:
         return [self.get_submodule(name) for name in self.names]  # type: ignore[misc]
 
 

@@ -41,6 +41,42 @@ def test_a_head_says_the_same(mode):
     assert (packings(made) > 0) == mode.startswith("markerV")
 
 
+@here
+@torch.no_grad()
+def test_what_was_packed_is_not_held_twice():
+    whole = torch.nn.ModuleDict(
+        {"head": SpanHead("markerV0", 16, 4, 0.1), "encoder": bert.Bert({"vocab_size": 100, **BACKBONES["bert"]})}
+    ).eval()
+    randomize(whole)
+    given = torch.randn(2, 9, 16), torch.tensor([9, 9]), torch.randn(2, 3, 16)
+    expected = whole["encoder"](PIECES, COUNTS)[0], whole["head"](*given)
+    kept = prepacked(whole)
+    assert all(parameter.numel() for parameter in whole.parameters()), "they may learn"
+    made = prepacked(whole, sole=True)
+    for one in (kept, made):
+        torch.testing.assert_close(one["encoder"](PIECES, COUNTS)[0][REAL], expected[0][REAL], atol=2e-5, rtol=1e-5)
+        torch.testing.assert_close(one["head"](*given), expected[1], atol=1e-5, rtol=1e-5)
+    left = {name for name, parameter in whole.named_parameters() if parameter.dim() > 1}
+    assert left == {name for name in left if "embeddings" in name or "label" in name or "out_project.3" in name}
+
+
+@here
+@pytest.mark.parametrize("kind", ["bert", "deberta-v2"])
+@torch.no_grad()
+def test_a_vocabulary_that_fits_into_16_bits_is_kept_in_them(kind):
+    network = {"bert": bert.Bert, "deberta-v2": deberta.Deberta}[kind]({"vocab_size": 100, **BACKBONES[kind]}).eval()
+    randomize(network)
+    table = network.embeddings.word_embeddings
+    assert type(prepacked(network).embeddings.word_embeddings) is torch.nn.Embedding
+    table.weight.copy_(table.weight.half())
+    made = prepacked(network)
+    assert made.embeddings.word_embeddings.weight.dtype == torch.float16
+    before = network(PIECES, COUNTS)[0]
+    torch.testing.assert_close(made(PIECES, COUNTS)[0][REAL], before[REAL], atol=2e-5, rtol=1e-5)
+    ids = torch.arange(100)
+    assert torch.equal(made.embeddings.word_embeddings(ids), table(ids))
+
+
 def packings(network):
     derived = [one for part in network.modules() for one in (getattr(part, "_derived", None) or {}).values()]
     return sum(isinstance(part, PrepackedLinear) for part in [*network.modules(), *derived])

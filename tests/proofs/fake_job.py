@@ -83,7 +83,7 @@ def _entities(text: str, label: str, salt: int) -> Iterator[Entity]:
 def main(arguments: list[str]) -> None:
     """One run, in this process; it ends it."""
     module = ModuleType("gliner_cli.inference.extractor")
-    module.chosen = lambda choice, computing: FakeExtractor()  # type: ignore[attr-defined]
+    module.chosen = lambda choice, computing, sole: FakeExtractor()  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module
     sys.argv = ["gliner", *arguments]
     counts = _Counts()
