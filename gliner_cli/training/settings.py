@@ -41,7 +41,8 @@ def chosen(options: Learning, passages: int, encoder: int, fresh: bool, device: 
 def _steps(passages: int, batch: int, fresh: bool) -> int:
     """Many rounds of a small set, so that the network settles, few of a large one: 60 of 100 passages, 3 of 10,000.
 
-    (CrossNER AI, 100 passages, test F1 and F1 of other labels, 30 rounds: 65.0 and 63.9 in two runs, 68.1; 60: 67.8, 67.3.)
+    (CrossNER AI, 100 passages, test F1 and F1 of other labels, 30 rounds: 65.0 and 63.9 in two runs, 68.1; 60 rounds:
+    67.8, 67.3.)
     """
     shown = min(60 * passages, max(6000, 300 * math.sqrt(passages), 2 * passages)) * (3 if fresh else 1)
     return max(50, round(shown / batch))
