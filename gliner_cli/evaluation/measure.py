@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -200,7 +201,8 @@ def fresh(make: Callable[[], Timed], tasks: Sequence[Task]) -> dict[str, Any]:
     partial of one. Raises InputError if the process fails.
     """
     handed = pickle.dumps((time.time(), make, tasks))
-    done = subprocess.run([sys.executable, "-c", _PROBE], input=handed, capture_output=True, check=False)
+    plain = dict(os.environ)  # without what ours told oneDNN
+    done = subprocess.run([sys.executable, "-c", _PROBE], input=handed, capture_output=True, check=False, env=plain)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
         raise InputError(

@@ -164,12 +164,11 @@ def load(
     `sole`: see `Extractor`.
     """
     place = located(model, revision) if model else starter()
-    computing = replace(computing or Computing(), **options)
-    if computing.precision == "fp32":
-        remember_no_shapes()
-    return Extractor(load_checkpoint(place), computing, sole)
+    return Extractor(load_checkpoint(place), replace(computing or Computing(), **options), sole)
 
 
 def chosen(choice: Choice, computing: Computing, sole: bool = True) -> Extractor:
-    """The extractor that command-line options name. `sole`: see `Extractor`."""
+    """The extractor that command-line options name, in a process for nothing else. `sole`: see `Extractor`."""
+    if computing.precision == "fp32":
+        remember_no_shapes()
     return load(choice.model, revision=choice.revision, computing=computing, sole=sole)

@@ -60,9 +60,9 @@ _CAPACITIES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "0", "LRU_CACHE_CAPACITY": "8"
 
 
 def remember_no_shapes() -> None:
-    """Keep oneDNN from remembering more than the shapes of a batch, in a process that multiplies nothing yet.
+    """Keep oneDNN from remembering more than the shapes of a batch, in a process that multiplied nothing yet.
 
-    Not through `os.environ`, which other programs that are started from here would get to see.
+    Not in `os.environ`: what is started with that, as the packages that `bench` compares with, runs as it always does.
     """
     for name, value in _CAPACITIES.items():
         if name not in os.environ:

@@ -43,6 +43,19 @@ def test_a_text_without_pieces_is_answered(tmp_path, precision):
     assert len(found(few, ["\u200b"], threshold=0.3)) == 1
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8", "bf16"])
+@pytest.mark.parametrize("kind", [{}, {"labels_encoder": "bert"}], ids=["uni", "bi"])
+def test_weights_that_nobody_else_holds_may_be_given_up_and_the_answers_are_the_same(tmp_path, kind, precision):
+    folder = str(tiny.checkpoint_folder(tmp_path, "bert", **kind))
+    kept = Extractor(load(located(folder)), Computing(precision=precision))
+    sole = gliner_cli.load(folder, precision=precision)
+    for _ in range(2):
+        assert found(sole, tiny.TEXTS, threshold=0.3) == found(kept, tiny.TEXTS, threshold=0.3) != []
+    held = [sum(p.numel() for p in one.checkpoint.network.parameters()) for one in (kept, sole)]
+    packs = kept.backend.network is not kept.checkpoint.network and precision == "fp32" and not kind
+    assert (held[1] < held[0]) == packs
+
+
 def test_a_batch_is_its_rows_one_by_one(extractor):
     alone = [found(extractor, [text])[0] for text in tiny.TEXTS]
     for batch_tokens in (1, 200, 100_000):

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -75,6 +78,25 @@ def test_a_vocabulary_that_fits_into_16_bits_is_kept_in_them(kind):
     torch.testing.assert_close(made(PIECES, COUNTS)[0][REAL], before[REAL], atol=2e-5, rtol=1e-5)
     ids = torch.arange(100)
     assert torch.equal(made.embeddings.word_embeddings(ids), table(ids))
+
+
+ENVIRONMENT = """
+import os, subprocess
+from gliner_cli.network.prepacked import remember_no_shapes
+os.environ["LRU_CACHE_CAPACITY"] = "77"
+remember_no_shapes()
+for environment in (None, dict(os.environ)):
+    told = subprocess.run(["env"], env=environment, capture_output=True, text=True, check=True).stdout
+    print(*sorted(line for line in told.splitlines() if "CAPACITY" in line))
+"""
+
+
+def test_what_onednn_is_told_is_told_to_this_process_alone_and_the_user_goes_before():
+    done = subprocess.run([sys.executable, "-c", ENVIRONMENT], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "LRU_CACHE_CAPACITY=77 ONEDNN_PRIMITIVE_CACHE_CAPACITY=0",
+        "LRU_CACHE_CAPACITY=77",
+    ]
 
 
 def packings(network):
