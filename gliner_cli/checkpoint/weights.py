@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from gliner_cli.checkpoint.files import WEIGHT_FILES, files_of, weights_in
 from gliner_cli.errors import CheckpointError
+from gliner_cli.network.prepacked import refuse_emptied
 
 #            published                                 ours
 NAMES = (
@@ -185,6 +186,7 @@ def _listed(what: str, names: list[str]) -> list[str]:
 
 def published_weights(network: nn.Module) -> dict[str, Tensor]:
     """A network's tensors under their published names, each stored once, ready to be written."""
+    refuse_emptied(network)
     unique = {tensor.data_ptr(): name for name, tensor in reversed(network.state_dict().items())}
     kept = set(unique.values())
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -99,7 +100,9 @@ def _learn(order: Order, run: Run, resumed: bool, quiet: bool) -> None:
     if resumed:
         run.resume()
     elif run.first:
-        order.store(run.folder)
+        # With what was chosen for it: a later version may choose otherwise, and --resume goes on with this.
+        as_chosen = replace(order, learning=run.learning, teaching=run.teaching)
+        as_chosen.store(run.folder)
     if not quiet:
         _say_how(run, resumed)
     trackers = order.finetuning.track or ()

@@ -87,22 +87,26 @@ def inside(system: System, tasks: Sequence[Task], seconds: float) -> dict[str, A
 def _operations(system: Ours, tasks: Sequence[Task]) -> int:
     """Floating-point operations of the matrix products, padding included, as torch counts them; an LSTM's are not.
 
-    They are those of the network as it is on disk: torch does not count what packed or eight-bit layers do.
+    They are those of the same network as published, all of its weights zero: torch does not count what packed or
+    eight-bit layers do, and what is found does not matter.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    from gliner_cli.checkpoint.cache import located
-    from gliner_cli.checkpoint.folder import load
     from gliner_cli.inference.torch_backend import TorchBackend
+    from gliner_cli.network.gliner import gliner
 
     plain = copy.copy(system.extractor)
-    as_loaded = load(located(str(plain.checkpoint.folder))).network
-    plain.backend = TorchBackend(as_loaded, replace(plain.computing, precision="int8"))  # alone it packs nothing
-    counted = Ours(plain, system.extraction)
-    counted.extract(tasks[0].documents[:1], tasks[0].labels)  # what is computed once is not of the work
+    lstm = plain.checkpoint.network.lstm
+    network = gliner(plain.checkpoint.config, lstm.num_layers if lstm else 0)
+    for parameter in network.parameters():
+        parameter.data.zero_()
+    plain.backend = TorchBackend(network, plain.computing, pack=False)
+    counted = Ours(plain, system.extraction).at(1.0)
+    asked = [replace(task.labels, thresholds=()) for task in tasks]
+    counted.extract(tasks[0].documents[:1], asked[0])  # what is computed once is not of the work
     with FlopCounterMode(display=False) as counter:
-        for task in tasks:
-            counted.extract(task.documents, task.labels)
+        for task, labels in zip(tasks, asked, strict=True):
+            counted.extract(task.documents, labels)
     return int(counter.get_total_flops())
 
 

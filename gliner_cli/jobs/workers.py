@@ -24,6 +24,7 @@ from gliner_cli.inference.counts import Counts
 from gliner_cli.inference.extractor import Extractor
 from gliner_cli.jobs.chunks import Chunk
 from gliner_cli.jobs.job import threads
+from gliner_cli.network.prepacked import refuse_emptied
 from gliner_cli.options import Computing, Extraction
 from gliner_cli.text.labels import Labels
 from gliner_cli.types import Document, Entity
@@ -42,6 +43,7 @@ class Workers:
 
     def __init__(self, extractor: Extractor, asked: Labels, extraction: Extraction, count: int, counts: Counts) -> None:
         computing = replace(extractor.computing, threads=threads(extractor.computing, count))
+        refuse_emptied(extractor.checkpoint.network)
         try:
             extractor.checkpoint.network.share_memory()
         except RuntimeError as error:

@@ -3,12 +3,11 @@
 Weights are in the order in which the processor multiplies by them: oneDNN's own, made once.
 torch's linear layers hand their weights over as they lie, to be put in order at every call. In order, and with the
 activation or the residual connection done while a result is still in a register, the layers of our encoders take a
-sixth to a third less time; every product is the same sum in another order. Nothing is held that is not read.
+sixth to a third less time; every product is the same sum in another order.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gliner_cli.errors import CheckpointError
 from gliner_cli.network import bert, deberta
 from gliner_cli.network.derived import Deriving, sharing_copy
 from gliner_cli.network.span_head import Folded
@@ -52,23 +52,6 @@ class HalfEmbedding(nn.Module):
         return functional.embedding(ids, self.weight).float()
 
 
-# For every shape that was multiplied once oneDNN keeps what it needs to do it again, in the midst of the memory that
-# tensors take turns in: what lies between is too small for the next. Texts bring ever new shapes. A document of
-# 40,000 words: 505 MB with this, 727 without, the same seconds. Training, whose shapes come again, would take a
-# quarter longer.
-_CAPACITIES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "0", "LRU_CACHE_CAPACITY": "8"}
-
-
-def remember_no_shapes() -> None:
-    """Keep oneDNN from remembering more than the shapes of a batch, in a process that multiplied nothing yet.
-
-    Not in `os.environ`: what is started with that, as the packages that `bench` compares with, runs as it always does.
-    """
-    for name, value in _CAPACITIES.items():
-        if name not in os.environ:
-            os.putenv(name, value)
-
-
 def runs_here(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether this torch has the operations, which it made for its own compiler and promises nobody."""
     there = all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise"))
@@ -78,40 +61,53 @@ def runs_here(device: torch.device, dtype: torch.dtype) -> bool:
 def prepacked(network: nn.Module, sole: bool = False) -> nn.Module:
     """A network that computes the same, with copies of this one's weights where that is faster or smaller.
 
-    For inference only. `sole`: nobody will compute with the given one; what was copied is taken out of it.
+    For inference only. `sole`: nobody will compute with the given one; what was copied is taken out of it, and what
+    can be held smaller is.
     """
     made = sharing_copy(network)
     for module in made.modules():
-        for copied in (*_with_gelu(module), *_packed(module), *_halved(module)):
-            if sole:
-                copied.weight.data = copied.weight.new_empty(0)  # type: ignore[operator]
+        copied = [*_with_gelu(module), *_packed(module)]
+        if sole:
+            for layer in (*copied, *_halved(module)):
+                layer.weight.data = layer.weight.new_empty(0)  # type: ignore[operator]
     return made
 
 
-def _with_gelu(module: nn.Module) -> Iterator[nn.Module]:
-    """Pack the layer before a GELU together with it; yields what was replaced, as those below do."""
-    if isinstance(module, Layer) and module.activation is functional.gelu:
-        dense = module.intermediate["dense"]
-        module.intermediate["dense"] = PrepackedLinear(dense, "gelu")  # type: ignore[arg-type]
-        module.activation = nn.Identity()
-        yield dense
+def refuse_emptied(network: nn.Module) -> None:
+    """Raise CheckpointError where weights were taken out: it can be neither computed with nor saved."""
+    if any(not parameter.numel() for parameter in network.parameters()):
+        raise CheckpointError(
+            "The weights of this checkpoint were given up, to take less memory, when it was loaded to extract.",
+            "Load it once more, to keep them: gliner_cli.load(MODEL, sole=False)",
+        )
 
 
-def _packed(module: nn.Module) -> Iterator[nn.Module]:
+def _with_gelu(module: nn.Module) -> list[nn.Module]:
+    """Pack the layer before a GELU together with it; the layers that were replaced, as from those below."""
+    if not isinstance(module, Layer) or module.activation is not functional.gelu:
+        return []
+    dense = module.intermediate["dense"]
+    module.intermediate["dense"] = PrepackedLinear(dense, "gelu")  # type: ignore[arg-type]
+    module.activation = nn.Identity()
+    return [dense]
+
+
+def _packed(module: nn.Module) -> list[nn.Module]:
+    replaced = []
     for holder in _holders(module):
         for name, held in list(holder.items()):
             if type(held) is nn.Linear:
                 holder[name] = PrepackedLinear(held)
-                yield held
-    if isinstance(module, Deriving):
-        yield from module.sources()
+                replaced.append(held)
+    return [*replaced, *(module.sources() if isinstance(module, Deriving) else ())]
 
 
-def _halved(module: nn.Module) -> Iterator[nn.Module]:
-    if isinstance(module, (bert.Embeddings, deberta.Embeddings)) and HalfEmbedding.holds(module.word_embeddings):
-        table = module.word_embeddings
-        module.word_embeddings = HalfEmbedding(table)  # type: ignore[assignment]
-        yield table
+def _halved(module: nn.Module) -> list[nn.Module]:
+    if not isinstance(module, (bert.Embeddings, deberta.Embeddings)) or not HalfEmbedding.holds(module.word_embeddings):
+        return []
+    table = module.word_embeddings
+    module.word_embeddings = HalfEmbedding(table)  # type: ignore[assignment]
+    return [table]
 
 
 def _holders(module: nn.Module) -> Iterator[MutableMapping[str, Any]]:

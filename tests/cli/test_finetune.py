@@ -97,6 +97,8 @@ def test_it_says_what_it_does_and_leaves_a_checkpoint(finished, data, gliner):
     lines = said.splitlines()
     assert lines[0].startswith("gliner: 24 documents, 3 labels: ")
     assert "learning: 2 steps of 8 texts, rates 0.003 and 0.003, fp32" in said
+    order = json.loads((finished / "training" / "order.json").read_text())
+    assert order["learning"]["batch"] == 8, "chosen, and kept for --resume"
     assert "annotation closed (3 labels), 8 dev documents, 527 passages rehearsed against forgetting" in said
     assert sum("dev F1" in line for line in lines) == 4
     assert f"the checkpoint is in {finished}" in said

@@ -1,11 +1,12 @@
 import pytest
 
 import gliner_cli
-from gliner_cli.checkpoint.folder import load
+from gliner_cli.checkpoint.folder import load, save
 from gliner_cli.checkpoint.hub import located
-from gliner_cli.errors import DeviceError, LabelError
+from gliner_cli.errors import CheckpointError, DeviceError, LabelError
 from gliner_cli.inference.counts import Counts
 from gliner_cli.inference.extractor import Extractor
+from gliner_cli.jobs.workers import Workers
 from gliner_cli.options import Computing
 from gliner_cli.types import Document, Words
 from tests import tiny
@@ -54,6 +55,10 @@ def test_weights_that_nobody_else_holds_may_be_given_up_and_the_answers_are_the_
     held = [sum(p.numel() for p in one.checkpoint.network.parameters()) for one in (kept, sole)]
     packs = kept.backend.network is not kept.checkpoint.network and precision == "fp32" and not kind
     assert (held[1] < held[0]) == packs
+    if packs:
+        for use in (Extractor, lambda it: save(it, tmp_path / "saved"), lambda it: Workers(sole, *[None] * 2, 2, None)):
+            with pytest.raises(CheckpointError, match="were given up"):
+                use(sole.checkpoint)
 
 
 def test_a_batch_is_its_rows_one_by_one(extractor):

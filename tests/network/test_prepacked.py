@@ -1,3 +1,5 @@
+import copy
+import os
 import subprocess
 import sys
 
@@ -70,19 +72,19 @@ def test_a_vocabulary_that_fits_into_16_bits_is_kept_in_them(kind):
     network = {"bert": bert.Bert, "deberta-v2": deberta.Deberta}[kind]({"vocab_size": 100, **BACKBONES[kind]}).eval()
     randomize(network)
     table = network.embeddings.word_embeddings
-    assert type(prepacked(network).embeddings.word_embeddings) is torch.nn.Embedding
+    assert type(prepacked(copy.deepcopy(network), sole=True).embeddings.word_embeddings) is torch.nn.Embedding
     table.weight.copy_(table.weight.half())
-    made = prepacked(network)
+    assert type(prepacked(network).embeddings.word_embeddings) is torch.nn.Embedding
+    expected, vectors = network(PIECES, COUNTS)[0], table(torch.arange(100))
+    made = prepacked(network, sole=True)
     assert made.embeddings.word_embeddings.weight.dtype == torch.float16
-    before = network(PIECES, COUNTS)[0]
-    torch.testing.assert_close(made(PIECES, COUNTS)[0][REAL], before[REAL], atol=2e-5, rtol=1e-5)
-    ids = torch.arange(100)
-    assert torch.equal(made.embeddings.word_embeddings(ids), table(ids))
+    torch.testing.assert_close(made(PIECES, COUNTS)[0][REAL], expected[REAL], atol=2e-5, rtol=1e-5)
+    assert torch.equal(made.embeddings.word_embeddings(torch.arange(100)), vectors)
 
 
 ENVIRONMENT = """
 import os, subprocess
-from gliner_cli.network.prepacked import remember_no_shapes
+from gliner_cli.inference.torch_backend import remember_no_shapes
 os.environ["LRU_CACHE_CAPACITY"] = "77"
 remember_no_shapes()
 for environment in (None, dict(os.environ)):
@@ -91,8 +93,9 @@ for environment in (None, dict(os.environ)):
 """
 
 
-def test_what_onednn_is_told_is_told_to_this_process_alone_and_the_user_goes_before():
-    done = subprocess.run([sys.executable, "-c", ENVIRONMENT], capture_output=True, text=True, check=True)
+def test_onednn_is_told_what_the_user_did_not_tell_and_what_is_started_with_a_plain_environment_is_not():
+    plain = {name: value for name, value in os.environ.items() if "CAPACITY" not in name}
+    done = subprocess.run([sys.executable, "-c", ENVIRONMENT], capture_output=True, text=True, check=True, env=plain)
     assert done.stdout.splitlines() == [
         "LRU_CACHE_CAPACITY=77 ONEDNN_PRIMITIVE_CACHE_CAPACITY=0",
         "LRU_CACHE_CAPACITY=77",

@@ -136,6 +136,7 @@ def test_more_data_is_seen_less_often_and_in_larger_batches():
     assert all(one.steps * one.batch < other.steps * other.batch for one, other in pairwise(made))
     assert all(one > other for one, other in pairwise(rounds))
     assert rounds[-1] >= 2
+    assert [round(8 * chosen(Learning(), n, 10**7, False, CPU).steps / n) for n in (50, 100, 200)] == [60, 60, 30]
 
 
 def test_larger_encoders_learn_slower_and_new_heads_longer():
