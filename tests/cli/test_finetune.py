@@ -97,8 +97,6 @@ def test_it_says_what_it_does_and_leaves_a_checkpoint(finished, data, gliner):
     lines = said.splitlines()
     assert lines[0].startswith("gliner: 24 documents, 3 labels: ")
     assert "learning: 2 steps of 8 texts, rates 0.003 and 0.003, fp32" in said
-    order = json.loads((finished / "training" / "order.json").read_text())
-    assert order["learning"]["batch"] == 8, "chosen, and kept for --resume"
     assert "annotation closed (3 labels), 8 dev documents, 527 passages rehearsed against forgetting" in said
     assert sum("dev F1" in line for line in lines) == 4
     assert f"the checkpoint is in {finished}" in said
@@ -361,6 +359,15 @@ def test_of_two_processes_one_is_stopped_and_both_end(model, data, tmp_path):
     steps = sum(row[0] == "step" for row in log(out))
     assert f"stopped after step {steps}" in (tmp_path / "said 0").read_text()
     assert [path.name for path in (out / "training").glob("state-*")] == [f"state-{steps:07d}.safetensors"]
+
+
+def test_what_was_chosen_for_a_run_is_kept_for_its_resumption(model, data, gliner, tmp_path):
+    done = gliner(*f"finetune {data}/train.jsonl --dev {data}/dev.jsonl -m {model} -o".split(), tmp_path / "out",
+                  "--minutes", 1e-4, "-q")  # fmt: skip
+    assert (done.code, done.said) == (0, "")
+    learning = json.loads((tmp_path / "out" / "training" / "order.json").read_text())["learning"]
+    chosen = ("steps", "batch", "encoder_rate", "head_rate", "number_format")
+    assert all(learning[name] not in (None, "auto") for name in chosen)
 
 
 def test_what_was_ordered_cannot_be_changed_when_it_is_resumed(gliner, tmp_path):
