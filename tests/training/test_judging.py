@@ -132,11 +132,11 @@ def test_more_data_is_seen_less_often_and_in_larger_batches():
     rounds = [
         one.steps * one.batch / passages for one, passages in zip(made, (50, 200, 1000, 10_000, 10**6), strict=True)
     ]
-    assert all(one.batch <= other.batch for one, other in pairwise(made))
-    assert all(one.steps * one.batch < other.steps * other.batch for one, other in pairwise(made))
+    assert all(one.batch <= other.batch and one.steps < other.steps for one, other in pairwise(made))
     assert all(one > other for one, other in pairwise(rounds))
     assert rounds[-1] >= 2
-    assert [round(8 * chosen(Learning(), n, 10**7, False, CPU).steps / n) for n in (50, 100, 200)] == [60, 60, 30]
+    assert round(8 * chosen(Learning(), 100, 10**7, False, CPU).steps / 100) == 30
+    assert round(rounds[-2]) == 3
 
 
 def test_larger_encoders_learn_slower_and_new_heads_longer():
