@@ -15,16 +15,16 @@ from gliner_cli.network.config import NetworkConfig
 from gliner_cli.network.tensors import Batch
 
 # On a CPU the widest numbers of a batch, those between the two layers of a feed-forward block, fill at most this many
-# bytes: 1365 pieces of the starter, and never less than 1024, as of a base-sized checkpoint. Seconds of processor time
-# for the same sentences, by the most pieces of a batch; the starter: 256: 10.9, 512: 10.5, 1024: 10.0, 2048: 9.9,
-# 4096: 10.1, 8192: 11.3, 32768: 13.3. 2048 take, paired, 0.96 of the time of 1024 for a base-sized checkpoint, and
-# more memory. A rule that asked for the machine's caches would batch otherwise elsewhere, and the last digits of scores
-# would depend on the machine.
-_CPU_BYTES = 8 << 20
+# bytes: 2048 pieces of the starter, 1024 of a base-sized checkpoint. Seconds of processor time for the same sentences,
+# by the most pieces of a batch; the starter: 256: 10.9, 512: 10.5, 1024: 10.0, 2048: 9.9, 4096: 10.1, 8192: 11.3,
+# 32768: 13.3. Twice as much takes a tenth more memory and, paired, 1.01 of the time (the starter, sentences), 0.99 (a
+# long document), 1.00 (a DeBERTa-v3-small), 0.96 (base). A rule that asked for the machine's caches would batch
+# otherwise elsewhere, and the last digits of scores would depend on the machine.
+_CPU_BYTES = 12 << 20
 # On a GPU half of what is free, with this many copies of the widest numbers alive at once. A guess on the safe side:
 # where it is wrong, running out of memory halves the budget.
 _GPU_COPIES = 8
-_LEAST, _MOST = 1024, 65536
+_LEAST, _MOST = 512, 65536
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from gliner_cli.inference.int8_backend import SAMPLE, SAMPLE_LABELS, Int8Backend
 from gliner_cli.inference.kept_vectors import LEAST_LABELS, from_disk_or
 from gliner_cli.inference.pipeline import Plan, Witness, extracted
 from gliner_cli.inference.prompt import PieceMaker, Prompt, WordPieces, label_rows, room
-from gliner_cli.inference.torch_backend import TorchBackend, remember_no_shapes
+from gliner_cli.inference.torch_backend import TorchBackend
 from gliner_cli.network.tensors import Batch
 from gliner_cli.options import UNTUNED, Choice, Computing, Extraction
 from gliner_cli.text.labels import Labels, labels
@@ -167,7 +167,5 @@ def load(
 
 
 def chosen(choice: Choice, computing: Computing, sole: bool = True) -> Extractor:
-    """The extractor that command-line options name, in a process for nothing else. `sole`: see `Extractor`."""
-    if computing.precision == "fp32":
-        remember_no_shapes()
+    """The extractor that command-line options name. `sole`: see `Extractor`."""
     return load(choice.model, revision=choice.revision, computing=computing, sole=sole)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import cast
 
@@ -19,25 +18,6 @@ from gliner_cli.options import Computing, Device, Precision
 PRECISIONS: Mapping[Precision, torch.dtype] = {
     "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.float32,  # see int8_backend.py
 }  # fmt: skip
-
-
-# For every shape that was multiplied once oneDNN, and ideep, by which torch calls it, keep what they need to do it
-# again: 1,024 shapes each, in the midst of the memory that tensors take turns in. What lies between is too small for
-# the next, and texts bring ever new shapes. None in the first, those of one batch in the second: a document of 40,000
-# words takes 505 MB for 727, in the same seconds. Measured in float32; bf16 training, whose shapes come again, took a
-# quarter longer.
-_CAPACITIES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "0", "LRU_CACHE_CAPACITY": "8"}
-
-
-def remember_no_shapes() -> None:
-    """Keep oneDNN from remembering shapes, in a process that multiplied nothing yet and the workers it starts.
-
-    What the user has set stays. Not in `os.environ`: what is started with that, as the packages that `bench` compares
-    with, runs as it always does.
-    """
-    for name, value in _CAPACITIES.items():
-        if name not in os.environ:
-            os.putenv(name, value)
 
 
 class TorchBackend:

@@ -1,7 +1,4 @@
 import copy
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -80,26 +77,6 @@ def test_a_vocabulary_that_fits_into_16_bits_is_kept_in_them(kind):
     assert made.embeddings.word_embeddings.weight.dtype == torch.float16
     torch.testing.assert_close(made(PIECES, COUNTS)[0][REAL], expected[REAL], atol=2e-5, rtol=1e-5)
     assert torch.equal(made.embeddings.word_embeddings(torch.arange(100)), vectors)
-
-
-ENVIRONMENT = """
-import os, subprocess
-from gliner_cli.inference.torch_backend import remember_no_shapes
-os.environ["LRU_CACHE_CAPACITY"] = "77"
-remember_no_shapes()
-for environment in (None, dict(os.environ)):
-    told = subprocess.run(["env"], env=environment, capture_output=True, text=True, check=True).stdout
-    print(*sorted(line for line in told.splitlines() if "CAPACITY" in line))
-"""
-
-
-def test_onednn_is_told_what_the_user_did_not_tell_and_what_is_started_with_a_plain_environment_is_not():
-    plain = {name: value for name, value in os.environ.items() if "CAPACITY" not in name}
-    done = subprocess.run([sys.executable, "-c", ENVIRONMENT], capture_output=True, text=True, check=True, env=plain)
-    assert done.stdout.splitlines() == [
-        "LRU_CACHE_CAPACITY=77 ONEDNN_PRIMITIVE_CACHE_CAPACITY=0",
-        "LRU_CACHE_CAPACITY=77",
-    ]
 
 
 def packings(network):
