@@ -203,7 +203,7 @@ def _published_config(checkpoint: Checkpoint) -> dict[str, Any]:
     if config.labels == "encoder":
         filled["labels_encoder_config"] = config.labels_backbone
     # The reference has run an LSTM by this number since 0.2.23; older files do not name it.
-    filled["num_rnn_layers"] = checkpoint.network.lstm.num_layers if checkpoint.network.lstm else 0
+    filled["num_rnn_layers"] = checkpoint.network.lstm_layers
     return {**config.published, **filled}
 
 

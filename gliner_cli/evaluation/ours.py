@@ -96,8 +96,7 @@ def _operations(system: Ours, tasks: Sequence[Task]) -> int:
     from gliner_cli.network.gliner import gliner
 
     plain = copy.copy(system.extractor)
-    lstm = plain.checkpoint.network.lstm
-    network = gliner(plain.checkpoint.config, lstm.num_layers if lstm else 0)
+    network = gliner(plain.checkpoint.config, plain.checkpoint.network.lstm_layers)
     for parameter in network.parameters():
         parameter.data.zero_()
     plain.backend = TorchBackend(network, plain.computing, pack=False)

@@ -15,12 +15,12 @@ from gliner_cli.network.config import NetworkConfig
 from gliner_cli.network.tensors import Batch
 
 # On a CPU the widest numbers of a batch, those between the two layers of a feed-forward block, fill at most this many
-# bytes: 2048 pieces of the starter, 1024 of a base-sized checkpoint. Seconds of processor time for the same sentences,
+# bytes: 1365 pieces of the starter, 682 of a base-sized checkpoint. Seconds of processor time for the same sentences,
 # by the most pieces of a batch; the starter: 256: 10.9, 512: 10.5, 1024: 10.0, 2048: 9.9, 4096: 10.1, 8192: 11.3,
-# 32768: 13.3. Twice as much takes a tenth more memory and, paired, 1.01 of the time (the starter, sentences), 0.99 (a
-# long document), 1.00 (a DeBERTa-v3-small), 0.96 (base). A rule that asked for the machine's caches would batch
-# otherwise elsewhere, and the last digits of scores would depend on the machine.
-_CPU_BYTES = 12 << 20
+# 32768: 13.3. With 12 MiB 431 sentences take as long (four runs in turn) and a long document a tenth more memory.
+# A rule that asked for the machine's caches would batch otherwise elsewhere, and the last digits of scores would
+# depend on the machine.
+_CPU_BYTES = 8 << 20
 # On a GPU half of what is free, with this many copies of the widest numbers alive at once. A guess on the safe side:
 # where it is wrong, running out of memory halves the budget.
 _GPU_COPIES = 8
@@ -77,11 +77,13 @@ def _within(pieces: int) -> int:
 
 
 def batches(rows: Iterable[Row], most_pieces: int) -> Iterator[list[Row]]:
-    """The rows in batches: of one prompt, sorted by length, at most so many pieces with their padding."""
+    """The rows in batches: of one prompt, the longest first, at most so many pieces with their padding.
+
+    What is too much for a device shows at once, and what the first batch has given back is room enough for all others.
+    """
     batch: list[Row] = []
-    for row in sorted(rows, key=lambda row: (row.prompt, len(row.encoded), row.place)):
-        # Ascending, so the row to come is the longest of its batch.
-        full = (len(batch) + 1) * len(row.encoded) > most_pieces
+    for row in sorted(rows, key=lambda row: (row.prompt, -len(row.encoded), row.place)):
+        full = bool(batch) and (len(batch) + 1) * len(batch[0].encoded) > most_pieces
         if batch and (full or batch[-1].prompt != row.prompt):
             yield batch
             batch = []

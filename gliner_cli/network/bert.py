@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gliner_cli.network.dropout import dropout
-from gliner_cli.network.transformer import ACTIVATIONS, Layers, Projections, Run, packed, positions
+from gliner_cli.network.transformer import ACTIVATIONS, Layers, Projections, Run, joined, packed, positions
 
 # transformers' BertConfig
 DEFAULTS: Mapping[str, Any] = {
@@ -46,8 +45,7 @@ class Bert(nn.Module):
     def forward(
         self, pieces: Tensor, counts: Tensor, every_layer: bool = False, wanted: Tensor | None = None
     ) -> list[Tensor]:
-        ids, real = packed(pieces, counts)
-        lengths = counts.tolist()
+        ids, lengths, real = packed(pieces, counts)
         x = self.embeddings(ids, positions(lengths).to(ids.device))
         return self.encoder(x, self.attend, lengths, real, every_layer, wanted)  # type: ignore[no-any-return]
 
@@ -79,8 +77,8 @@ class ScaledDotProduct:
     def __call__(self, projections: Projections, x: Tensor, rows: list[Run], training: bool) -> Tensor:
         projected = projections(x)
         attend = self._dropping if training and self.dropout else functional.scaled_dot_product_attention
-        out = [self._row(projected[first : first + n * size], n, size, attend) for first, n, size in rows]
-        return out[0] if len(out) == 1 else torch.cat(out)
+        attended = (self._row(projected[first : first + n * size], n, size, attend) for first, n, size in rows)
+        return joined(attended, x)
 
     def _row(self, projected: Tensor, n: int, length: int, attend: Callable[..., Tensor]) -> Tensor:
         q, k, v = projected.view(n, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)

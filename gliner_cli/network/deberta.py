@@ -13,7 +13,7 @@ implementation, none of them changes a result:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from gliner_cli.network.dropout import dropout
-from gliner_cli.network.transformer import ACTIVATIONS, Layers, Projections, Run, packed, positions
+from gliner_cli.network.transformer import ACTIVATIONS, Layers, Projections, Run, joined, packed, positions
 
 # transformers' DebertaV2Config
 DEFAULTS: Mapping[str, Any] = {
@@ -70,8 +70,7 @@ class Deberta(nn.Module):
     def forward(
         self, pieces: Tensor, counts: Tensor, every_layer: bool = False, wanted: Tensor | None = None
     ) -> list[Tensor]:
-        ids, real = packed(pieces, counts)
-        lengths = counts.tolist()
+        ids, lengths, real = packed(pieces, counts)
         x = self.embeddings(ids, positions(lengths).to(ids.device))
         attend = Disentangled.of(self.config, self.distances, self._relative_embeddings())
         return self.encoder(x, attend, lengths, real, every_layer, wanted)  # type: ignore[no-any-return]
@@ -165,15 +164,19 @@ class Disentangled:
     def __call__(self, projections: Projections, x: Tensor, rows: list[Run], training: bool) -> Tensor:
         projected = projections(x)
         queries, keys, _ = self._by_heads(projections.constant(self.relative) * self.scale).unbind(0)
-        out = []
+        return joined(self._parts(projected, rows, queries, keys, training), x)
+
+    def _parts(
+        self, projected: Tensor, rows: list[Run], queries: Tensor, keys: Tensor, training: bool
+    ) -> Iterator[Tensor]:
+        """The attended rows, some at a time; `queries` and `keys` (heads, 2 S, d) are those of the positions."""
         for first, n, length in rows:
-            which = self.distances.embeddings(length).to(x.device)
+            which = self.distances.embeddings(length).to(projected.device)
             tables = keys[:, which.flip(0)].transpose(1, 2), queries[:, which].transpose(1, 2)
             at_once = max(1, _SCORES_AT_ONCE // (self.heads * length * 2 * length))
             for row in range(0, n, at_once):
                 own = projected[first + row * length : first + min(row + at_once, n) * length]
-                out.append(self._rows(self._by_heads(own), length, tables, training))
-        return out[0] if len(out) == 1 else torch.cat(out)
+                yield self._rows(self._by_heads(own), length, tables, training)
 
     def _by_heads(self, projected: Tensor) -> Tensor:
         """(N, 3 D) as queries, keys, values (3, heads, N, d)."""

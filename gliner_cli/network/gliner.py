@@ -35,6 +35,11 @@ class Gliner(nn.Module):
         self.head = head
         self.lstm = lstm
 
+    @property
+    def lstm_layers(self) -> int:
+        """How many layers its LSTM has; 0 without one."""
+        return self.lstm.num_layers if self.lstm is not None else 0
+
     def forward(self, batch: Batch) -> Tensor:
         states = self.encoder(batch.pieces, batch.piece_counts, batch.wanted())
         words = rows_at(states, batch.word_at)

@@ -74,8 +74,12 @@ def prepacked(network: nn.Module, sole: bool = False) -> nn.Module:
 
 
 def refuse_emptied(network: nn.Module) -> None:
-    """Raise CheckpointError where weights were taken out: it can be neither computed with nor saved."""
-    if any(not parameter.numel() for parameter in network.parameters()):
+    """Raise CheckpointError where weights were taken out: it can be neither computed with nor saved.
+
+    Such a weight has shape (0,); the matrix of a layer that never had a number (fusion of a single layer) has not.
+    """
+    weights = (value for name, value in network.named_parameters() if name.endswith("weight"))
+    if any(weight.shape == (0,) for weight in weights):
         raise CheckpointError(
             "The weights of this checkpoint were given up, to take less memory, when it was loaded to extract.",
             "Load it once more, to keep them: gliner_cli.load(MODEL, sole=False)",

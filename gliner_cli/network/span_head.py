@@ -33,6 +33,8 @@ from gliner_cli.network.tensors import Candidates
 
 # Floats of relu(u + v) held at once: small enough to stay in a core's cache between its making and its use.
 _AT_ONCE = 1 << 18
+# Floats of u, and of v, held at once: less than the widest of the encoder, and enough rows to multiply well.
+_OF_WORDS = 1 << 20
 
 
 def projection(size: int, dropout: float, out: int | None = None, factor: int = 4) -> nn.Sequential:
@@ -152,6 +154,14 @@ class Folded(Deriving):
         return [cast(nn.Linear, self.out_project[0])]
 
     def forward(self, words: Tensor, counts: Tensor, labels: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            return self._rows(words, counts, labels)
+        inner = cast(nn.Linear, self.out_project[0]).out_features
+        together = max(1, _OF_WORDS // (inner * words.shape[1]))
+        portions = (slice(row, row + together) for row in range(0, len(words), together))
+        return torch.cat([self._rows(words[some], counts[some], labels[some]) for some in portions])
+
+    def _rows(self, words: Tensor, counts: Tensor, labels: Tensor) -> Tensor:
         _, _, dropout, outer = self.out_project
         u = self.multiplied("start", self.project_start(words).relu())
         v = self.multiplied("end", self.project_end(words).relu())

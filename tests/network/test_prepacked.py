@@ -3,8 +3,10 @@ import copy
 import pytest
 import torch
 
+from gliner_cli.errors import CheckpointError
 from gliner_cli.network import bert, deberta
-from gliner_cli.network.prepacked import PrepackedLinear, prepacked, runs_here
+from gliner_cli.network.encoder import LayerFusion
+from gliner_cli.network.prepacked import PrepackedLinear, prepacked, refuse_emptied, runs_here
 from gliner_cli.network.span_head import SpanHead
 from tests.network.test_equal_by_algebra import COUNTS, PIECES, REAL
 from tests.tiny import BACKBONES, randomize
@@ -60,6 +62,16 @@ def test_what_was_packed_is_not_held_twice():
         torch.testing.assert_close(one["head"](*given), expected[1], atol=1e-5, rtol=1e-5)
     left = {name for name, parameter in whole.named_parameters() if parameter.dim() > 1}
     assert left == {name for name in left if "embeddings" in name or "label" in name or "out_project.3" in name}
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_what_never_had_weights_has_not_given_them_up():
+    fusion = LayerFusion(1, 8)
+    assert not fusion.W1.weight.numel()
+    refuse_emptied(fusion)
+    fusion.squeeze.weight.data = torch.empty(0)
+    with pytest.raises(CheckpointError, match="given up"):
+        refuse_emptied(fusion)
 
 
 @here
