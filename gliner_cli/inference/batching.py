@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from gliner_cli.errors import DeviceError
 from gliner_cli.inference.prompt import Encoded
 from gliner_cli.network.config import NetworkConfig
-from gliner_cli.network.tensors import Batch
+from gliner_cli.network.tensors import Batch, step
 
 # On a CPU the widest numbers of a batch, those between the two layers of a feed-forward block, fill at most this many
-# bytes: 1365 pieces of the starter, 682 of a base-sized checkpoint. Seconds of processor time for the same sentences,
+# bytes: 1344 pieces of the starter, 672 of a base-sized checkpoint. Seconds of processor time for the same sentences,
 # by the most pieces of a batch; the starter: 256: 10.9, 512: 10.5, 1024: 10.0, 2048: 9.9, 4096: 10.1, 8192: 11.3,
 # 32768: 13.3. With 12 MiB 431 sentences take as long (four runs in turn) and a long document a tenth more memory.
 # A rule that asked for the machine's caches would batch otherwise elsewhere, and the last digits of scores would
@@ -64,7 +64,8 @@ def pieces_at_once(device: torch.device, widest: int) -> int:
     """How many pieces to compute at once, where each has at most so many numbers at a time."""
     if device.type == "cuda":
         return _within(_free(device) // 2 // (4 * widest * _GPU_COPIES))
-    return _within(_CPU_BYTES // (4 * widest))
+    pieces = _within(_CPU_BYTES // (4 * widest))
+    return pieces - pieces % step(pieces)  # so that filling up stays within
 
 
 def _free(device: torch.device) -> int:
@@ -77,14 +78,14 @@ def _within(pieces: int) -> int:
 
 
 def batches(rows: Iterable[Row], most_pieces: int) -> Iterator[list[Row]]:
-    """The rows in batches: of one prompt, the longest first, at most so many pieces with their padding.
+    """The rows in batches: of one prompt, sorted by length, at most so many pieces with their padding.
 
-    What is too much for a device shows at once, and what the first batch has given back is room enough for all others.
+    The longest come first: what is too much for a device shows early, and what the first batch has given back is room
+    for most of the others.
     """
     batch: list[Row] = []
     for row in sorted(rows, key=lambda row: (row.prompt, -len(row.encoded), row.place)):
-        full = bool(batch) and (len(batch) + 1) * len(batch[0].encoded) > most_pieces
-        if batch and (full or batch[-1].prompt != row.prompt):
+        if batch and (batch[0].prompt != row.prompt or (len(batch) + 1) * len(batch[0].encoded) > most_pieces):
             yield batch
             batch = []
         batch.append(row)

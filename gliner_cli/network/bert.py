@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gliner_cli.network.dropout import dropout
-from gliner_cli.network.transformer import ACTIVATIONS, Layers, Projections, Run, joined, packed, positions
+from gliner_cli.network.transformer import ACTIVATIONS, Layers, Projections, Run, joined, packed
 
 # transformers' BertConfig
 DEFAULTS: Mapping[str, Any] = {
@@ -45,9 +45,9 @@ class Bert(nn.Module):
     def forward(
         self, pieces: Tensor, counts: Tensor, every_layer: bool = False, wanted: Tensor | None = None
     ) -> list[Tensor]:
-        ids, lengths, real = packed(pieces, counts)
-        x = self.embeddings(ids, positions(lengths).to(ids.device))
-        return self.encoder(x, self.attend, lengths, real, every_layer, wanted)  # type: ignore[no-any-return]
+        ids, places, real = packed(pieces, counts)
+        x = self.embeddings(ids, places)
+        return self.encoder(x, self.attend, counts.tolist(), real, every_layer, wanted)  # type: ignore[no-any-return]
 
 
 class Embeddings(nn.Module):
@@ -78,7 +78,7 @@ class ScaledDotProduct:
         projected = projections(x)
         attend = self._dropping if training and self.dropout else functional.scaled_dot_product_attention
         attended = (self._row(projected[first : first + n * size], n, size, attend) for first, n, size in rows)
-        return joined(attended, x)
+        return joined(attended, len(x))
 
     def _row(self, projected: Tensor, n: int, length: int, attend: Callable[..., Tensor]) -> Tensor:
         q, k, v = projected.view(n, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)

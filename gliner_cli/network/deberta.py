@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from gliner_cli.network.dropout import dropout
-from gliner_cli.network.transformer import ACTIVATIONS, Layers, Projections, Run, joined, packed, positions
+from gliner_cli.network.transformer import ACTIVATIONS, Layers, Projections, Run, joined, packed
 
 # transformers' DebertaV2Config
 DEFAULTS: Mapping[str, Any] = {
@@ -70,10 +70,10 @@ class Deberta(nn.Module):
     def forward(
         self, pieces: Tensor, counts: Tensor, every_layer: bool = False, wanted: Tensor | None = None
     ) -> list[Tensor]:
-        ids, lengths, real = packed(pieces, counts)
-        x = self.embeddings(ids, positions(lengths).to(ids.device))
+        ids, places, real = packed(pieces, counts)
+        x = self.embeddings(ids, places)
         attend = Disentangled.of(self.config, self.distances, self._relative_embeddings())
-        return self.encoder(x, attend, lengths, real, every_layer, wanted)  # type: ignore[no-any-return]
+        return self.encoder(x, attend, counts.tolist(), real, every_layer, wanted)  # type: ignore[no-any-return]
 
     def _relative_embeddings(self) -> Tensor:
         weight = self.encoder.get_submodule("rel_embeddings").weight
@@ -164,7 +164,7 @@ class Disentangled:
     def __call__(self, projections: Projections, x: Tensor, rows: list[Run], training: bool) -> Tensor:
         projected = projections(x)
         queries, keys, _ = self._by_heads(projections.constant(self.relative) * self.scale).unbind(0)
-        return joined(self._parts(projected, rows, queries, keys, training), x)
+        return joined(self._parts(projected, rows, queries, keys, training), len(x))
 
     def _parts(
         self, projected: Tensor, rows: list[Run], queries: Tensor, keys: Tensor, training: bool

@@ -33,7 +33,8 @@ from gliner_cli.network.tensors import Candidates
 
 # Floats of relu(u + v) held at once: small enough to stay in a core's cache between its making and its use.
 _AT_ONCE = 1 << 18
-# Floats of u, and of v, held at once: less than the widest of the encoder, and enough rows to multiply well.
+# Floats of u, and of v, held at once, if one row has no more: less than the widest of the encoder, and enough words to
+# multiply well.
 _OF_WORDS = 1 << 20
 
 
@@ -154,10 +155,10 @@ class Folded(Deriving):
         return [cast(nn.Linear, self.out_project[0])]
 
     def forward(self, words: Tensor, counts: Tensor, labels: Tensor) -> Tensor:
-        if torch.is_grad_enabled():
-            return self._rows(words, counts, labels)
         inner = cast(nn.Linear, self.out_project[0]).out_features
-        together = max(1, _OF_WORDS // (inner * words.shape[1]))
+        together = max(1, _OF_WORDS // (inner * max(1, words.shape[1])))
+        if torch.is_grad_enabled() or together >= len(words):
+            return self._rows(words, counts, labels)
         portions = (slice(row, row + together) for row in range(0, len(words), together))
         return torch.cat([self._rows(words[some], counts[some], labels[some]) for some in portions])
 

@@ -73,6 +73,11 @@ def rows_at(states: Tensor, places: Tensor) -> Tensor:
     return states.gather(1, index).masked_fill_((places < 0).unsqueeze(-1), 0)
 
 
+def step(count: int) -> int:
+    """What numbers of the size of `count` are multiples of if they have five binary digits and zeros behind."""
+    return 1 << max(0, count.bit_length() - 5)
+
+
 def runs(counts: list[int]) -> list[tuple[int, int, int]]:
     """Neighbouring rows of one length, as (first piece, number of rows, length), for rows packed end to end."""
     found: list[tuple[int, int, int]] = []
