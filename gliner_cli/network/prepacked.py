@@ -2,8 +2,8 @@
 
 Weights are in the order in which the processor multiplies by them: oneDNN's own, made once.
 torch's linear layers hand their weights over as they lie, to be put in order at every call. In order, and with the
-activation or the residual connection done while a result is still in a register, the layers of our encoders take a
-sixth to a third less time; every product is the same sum in another order.
+activation in the same step, the layers of our encoders take a sixth to a third less time; every product is the same sum
+in another order.
 """
 
 from __future__ import annotations

@@ -41,7 +41,9 @@ _OF_WORDS = 1 << 20
 def projection(size: int, dropout: float, out: int | None = None, factor: int = 4) -> nn.Sequential:
     """The published two-layer perceptron: size -> factor * out -> out (keys `0` and `3`)."""
     out = out or size
-    return nn.Sequential(nn.Linear(size, factor * out), nn.ReLU(), Dropout(dropout), nn.Linear(factor * out, out))
+    return nn.Sequential(
+        nn.Linear(size, factor * out), nn.ReLU(inplace=True), Dropout(dropout), nn.Linear(factor * out, out)
+    )
 
 
 class SpanHead(nn.Module):
@@ -109,8 +111,8 @@ class Marker(nn.Module):
 
     def forward(self, words: Tensor, counts: Tensor, labels: Tensor) -> Tensor:
         start_weight, end_weight = self.out_project.weight.chunk(2, dim=1)
-        starts = self.project_start(words).relu() @ (labels @ start_weight).transpose(1, 2)  # (B, W, C)
-        ends = self.project_end(words).relu() @ (labels @ end_weight).transpose(1, 2)
+        starts = self.project_start(words).relu_() @ (labels @ start_weight).transpose(1, 2)  # (B, W, C)
+        ends = self.project_end(words).relu_() @ (labels @ end_weight).transpose(1, 2)
         starts = starts + (labels @ self.out_project.bias).unsqueeze(1)
         return _by_width(starts, ends, self.width)
 
@@ -164,8 +166,8 @@ class Folded(Deriving):
 
     def _rows(self, words: Tensor, counts: Tensor, labels: Tensor) -> Tensor:
         _, _, dropout, outer = self.out_project
-        u = self.multiplied("start", self.project_start(words).relu())
-        v = self.multiplied("end", self.project_end(words).relu())
+        u = self.multiplied("start", self.project_start(words).relu_())
+        v = self.multiplied("end", self.project_end(words).relu_())
         if self.context:
             u = u + self.multiplied("context", self.context(self, words, counts).relu()).unsqueeze(1)
         q = labels @ cast(Tensor, outer.weight)  # (B, C, 4 D)

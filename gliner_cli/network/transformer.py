@@ -194,8 +194,9 @@ def joined(parts: Iterable[Tensor], count: int) -> Tensor:
     whole, first = None, 0
     for part in parts:
         if whole is None:
-            whole = part.new_zeros(count, part.shape[1])
+            whole = part.new_empty(count, part.shape[1])
         whole[first : first + len(part)] = part
         first += len(part)
     assert whole is not None  # noqa: S101  a batch has rows
+    whole[first:] = 0
     return whole
