@@ -78,7 +78,7 @@ class ScaledDotProduct:
         projected = projections(x)
         attend = self._dropping if training and self.dropout else functional.scaled_dot_product_attention
         attended = (self._row(projected[first : first + n * size], n, size, attend) for first, n, size in rows)
-        return joined(attended, len(x))
+        return joined(attended, projected)
 
     def _row(self, projected: Tensor, n: int, length: int, attend: Callable[..., Tensor]) -> Tensor:
         q, k, v = projected.view(n, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)

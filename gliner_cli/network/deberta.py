@@ -164,7 +164,7 @@ class Disentangled:
     def __call__(self, projections: Projections, x: Tensor, rows: list[Run], training: bool) -> Tensor:
         projected = projections(x)
         queries, keys, _ = self._by_heads(projections.constant(self.relative) * self.scale).unbind(0)
-        return joined(self._parts(projected, rows, queries, keys, training), len(x))
+        return joined(self._parts(projected, rows, queries, keys, training), projected)
 
     def _parts(
         self, projected: Tensor, rows: list[Run], queries: Tensor, keys: Tensor, training: bool

@@ -162,16 +162,18 @@ def packed(pieces: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     of 40,000 words took 720 MB, and 481 filled up.
     """
     real = torch.arange(pieces.shape[1], device=pieces.device) < counts.to(pieces.device).unsqueeze(1)
-    ids = filled(pieces[real])
     places = torch.cat([torch.arange(count) for count in counts.tolist()])
-    return ids, functional.pad(places, (0, len(ids) - len(places))).to(ids.device), real
+    return filled(pieces[real]), filled(places.to(pieces.device)), real
 
 
 def filled(numbers: Tensor) -> Tensor:
     """Numbers (N,) with zeros behind, by which N has five binary digits; as they are on a GPU and with gradients."""
-    if numbers.device.type != "cpu" or torch.is_grad_enabled():
-        return numbers
-    return functional.pad(numbers, (0, -len(numbers) % step(len(numbers))))
+    return functional.pad(numbers, (0, -len(numbers) % step(len(numbers)))) if _sparing(numbers) else numbers
+
+
+def _sparing(x: Tensor) -> bool:
+    """Whether shapes and tensors should be few: on a CPU, whose heap they would split up, and without gradients."""
+    return x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
 def padded(x: Tensor, real: Tensor) -> Tensor:
@@ -184,19 +186,17 @@ def padded(x: Tensor, real: Tensor) -> Tensor:
     return rows
 
 
-def joined(parts: Iterable[Tensor], count: int) -> Tensor:
-    """The parts (n, D) end to end, and zeros behind where something is filled up: (`count`, D).
+def joined(parts: Iterable[Tensor], projected: Tensor) -> Tensor:
+    """What attention made of projected rows (N, 3 D), parts (n, D), end to end; zeros behind where they are filled up.
 
-    Without gradients each is let go before the next is made.
+    On a CPU and without gradients each part is let go before the next is made.
     """
-    if torch.is_grad_enabled():
+    if not _sparing(projected):
         return torch.cat(list(parts))
-    whole, first = None, 0
+    count, width = projected.shape
+    whole, first = projected.new_empty(count, width // 3), 0
     for part in parts:
-        if whole is None:
-            whole = part.new_empty(count, part.shape[1])
         whole[first : first + len(part)] = part
         first += len(part)
-    assert whole is not None  # noqa: S101  a batch has rows
     whole[first:] = 0
     return whole
