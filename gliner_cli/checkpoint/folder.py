@@ -52,8 +52,10 @@ class Checkpoint:
     labels_piece_limit: int | None = None
 
 
-def load(place: Located, dtype: torch.dtype = torch.float32) -> Checkpoint:
-    """The checkpoint in a folder, its weights mapped from the file where they have this type already.
+def load(place: Located, lean: bool = False) -> Checkpoint:
+    """The checkpoint in a folder, in float32, its weights mapped from the file where they are of this type already.
+
+    `lean`: to compute with and nothing else; vectors of words that are stored in 16 bits stay so.
 
     Raises CheckpointError (UnsupportedError for kinds we do not run, before any weight is read).
     """
@@ -64,7 +66,7 @@ def load(place: Located, dtype: torch.dtype = torch.float32) -> Checkpoint:
     config = _sized(with_label_token(config, tokenizer), tokenizer, weights)
     with torch.device("meta"), Unfilled():
         network = gliner(config, lstm_layers(weights))
-    fill(network, weights, dtype)
+    fill(network, weights, lean)
     limit = longest_input(homes[0], config.backbone)
     found = Checkpoint(place.name, place.folder, config, network.eval(), tokenizer, limit)
     if len(homes) == 1:

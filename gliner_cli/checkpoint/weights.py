@@ -10,7 +10,7 @@ import argparse
 import pickle
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from gliner_cli.checkpoint.files import WEIGHT_FILES, files_of, weights_in
 from gliner_cli.errors import CheckpointError
+from gliner_cli.network import bert, deberta
 from gliner_cli.network.prepacked import refuse_emptied
 
 #            published                                 ours
@@ -133,8 +134,10 @@ class Unfilled(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def fill(network: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> None:
-    """Put published tensors into a network, strictly. Floats that already have the type are used where they lie.
+def fill(network: nn.Module, tensors: Mapping[str, Tensor], lean: bool = False) -> None:
+    """Put published tensors into a network, strictly. They become float32; those that are it are used where they lie.
+
+    `lean`: vectors of words in 16 bits, the largest of all and looked up only, keep their type.
 
     Raises CheckpointError that lists, by published name, what is missing, unexpected or of another shape.
     """
@@ -147,8 +150,19 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype =
             "The weights do not fit the network that gliner_config.json describes:\n  " + "\n  ".join(problems),
             "The checkpoint is damaged, incomplete, or of a kind we do not know.",
         )
-    floats = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in given.items()}
-    network.load_state_dict(floats, strict=True, assign=True)
+    small = {name for name in _tables(network) if lean and given[name].itemsize == 2}
+    floats = {
+        name: tensor.float() for name, tensor in given.items() if tensor.is_floating_point() and name not in small
+    }
+    copies = {name: given[name].clone() for name in small}  # or else the file, all of it, stays in memory for them
+    network.load_state_dict(given | floats | copies, strict=True, assign=True)
+
+
+def _tables(network: nn.Module) -> Iterator[str]:
+    """The names of those vectors of words that may have fewer bits than the rest."""
+    for name, part in network.named_modules():
+        if isinstance(part, (bert.Embeddings, deberta.Embeddings)):
+            yield f"{name}.word_embeddings.weight"
 
 
 def _share_tied(given: dict[str, Tensor], expected: Mapping[str, Tensor]) -> None:

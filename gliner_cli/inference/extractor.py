@@ -163,7 +163,7 @@ def load(
     `sole`: see `Extractor`.
     """
     place = located(model, revision) if model else starter()
-    return Extractor(load_checkpoint(place), replace(computing or Computing(), **options), sole)
+    return Extractor(load_checkpoint(place, lean=sole), replace(computing or Computing(), **options), sole)
 
 
 def chosen(choice: Choice, computing: Computing, sole: bool = True) -> Extractor:

@@ -34,7 +34,9 @@ class TorchBackend:
         if options.threads:
             torch.set_num_threads(options.threads)
         dtype = PRECISIONS[options.precision]
-        self.network = network.to(self.device, dtype).eval()
+        self.network = network.to(self.device).eval()
+        if network.dtype != dtype:
+            network.to(dtype)
         if pack and options.precision == "fp32" and runs_here(self.device, dtype):
             self.network = cast(Gliner, prepacked(self.network, sole))
 

@@ -51,7 +51,10 @@ class Bert(nn.Module):
 
 
 class Embeddings(nn.Module):
-    """Word, position and (always the first) segment embeddings, normed: ids and positions (N,) -> (N, D)."""
+    """Word, position and (always the first) segment embeddings, normed: ids and positions (N,) -> (N, D).
+
+    The table of words may have fewer bits than the rest.
+    """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
@@ -63,7 +66,8 @@ class Embeddings(nn.Module):
         self.dropout = config["hidden_dropout_prob"]
 
     def forward(self, ids: Tensor, places: Tensor) -> Tensor:
-        x = self.word_embeddings(ids) + self.position_embeddings(places) + self.token_type_embeddings.weight[0]
+        x = self.word_embeddings(ids).to(self.LayerNorm.weight.dtype)
+        x = x + self.position_embeddings(places) + self.token_type_embeddings.weight[0]
         return dropout(self.LayerNorm(x), self.dropout, self.training)
 
 

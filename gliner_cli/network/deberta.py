@@ -84,7 +84,10 @@ class Deberta(nn.Module):
 
 
 class Embeddings(nn.Module):
-    """Word (and, in some models, position and segment) embeddings, normed: ids and positions (N,) -> (N, D)."""
+    """Word (and, in some models, position and segment) embeddings, normed: ids and positions (N,) -> (N, D).
+
+    The table of words may have fewer bits than the rest.
+    """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
@@ -98,7 +101,7 @@ class Embeddings(nn.Module):
         self.dropout = config["hidden_dropout_prob"]
 
     def forward(self, ids: Tensor, places: Tensor) -> Tensor:
-        x = self.word_embeddings(ids)
+        x = self.word_embeddings(ids).to(self.LayerNorm.weight.dtype)
         if hasattr(self, "position_embeddings"):
             x = x + self.position_embeddings(places)
         if hasattr(self, "token_type_embeddings"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -34,6 +35,11 @@ class Gliner(nn.Module):
         self.labels = labels
         self.head = head
         self.lstm = lstm
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in; vectors of words may be stored in fewer bits."""
+        return next(self.head.parameters()).dtype
 
     @property
     def lstm_layers(self) -> int:

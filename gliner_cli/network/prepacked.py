@@ -1,4 +1,4 @@
-"""A network made for inference on the CPU, faster and smaller.
+"""A network made for inference on the CPU, faster.
 
 Weights are in the order in which the processor multiplies by them: oneDNN's own, made once.
 torch's linear layers hand their weights over as they lie, to be put in order at every call. In order, and with the
@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gliner_cli.errors import CheckpointError
-from gliner_cli.network import bert, deberta
 from gliner_cli.network.derived import Deriving, sharing_copy
 from gliner_cli.network.span_head import Folded
 from gliner_cli.network.transformer import Layer, Residual
@@ -36,22 +35,6 @@ class PrepackedLinear(nn.Module):
         return one(x, self.weight, self.bias, self.activation, [], "none")  # type: ignore[no-any-return]
 
 
-class HalfEmbedding(nn.Module):
-    """A table of vectors that 16 bits can hold without a loss, in 16 bits: ids (…) -> (…, D) in float32."""
-
-    def __init__(self, table: nn.Embedding) -> None:
-        super().__init__()
-        self.weight = table.weight.detach().half()
-
-    @classmethod
-    def holds(cls, table: nn.Embedding) -> bool:
-        """Whether every number stays what it is; so it is where the weights were stored in 16 bits."""
-        return all(torch.equal(some.half().float(), some) for some in torch.split(table.weight.detach(), 1024))
-
-    def forward(self, ids: Tensor) -> Tensor:
-        return functional.embedding(ids, self.weight).float()
-
-
 def runs_here(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether this torch has the operations, which it made for its own compiler and promises nobody."""
     there = all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise"))
@@ -59,16 +42,15 @@ def runs_here(device: torch.device, dtype: torch.dtype) -> bool:
 
 
 def prepacked(network: nn.Module, sole: bool = False) -> nn.Module:
-    """A network that computes the same, with copies of this one's weights where that is faster or smaller.
+    """A network that computes the same, with copies of this one's weights where that is faster.
 
-    For inference only. `sole`: nobody will compute with the given one; what was copied is taken out of it, and what
-    can be held smaller is.
+    For inference only. `sole`: nobody will compute with the given one, and what was copied is taken out of it.
     """
     made = sharing_copy(network)
     for module in made.modules():
         copied = [*_with_gelu(module), *_packed(module)]
         if sole:
-            for layer in (*copied, *_halved(module)):
+            for layer in copied:
                 layer.weight.data = layer.weight.new_empty(0)  # type: ignore[operator]
     return made
 
@@ -104,14 +86,6 @@ def _packed(module: nn.Module) -> list[nn.Module]:
                 holder[name] = PrepackedLinear(held)
                 replaced.append(held)
     return [*replaced, *(module.sources() if isinstance(module, Deriving) else ())]
-
-
-def _halved(module: nn.Module) -> list[nn.Module]:
-    if not isinstance(module, (bert.Embeddings, deberta.Embeddings)) or not HalfEmbedding.holds(module.word_embeddings):
-        return []
-    table = module.word_embeddings
-    module.word_embeddings = HalfEmbedding(table)  # type: ignore[assignment]
-    return [table]
 
 
 def _holders(module: nn.Module) -> Iterator[MutableMapping[str, Any]]:

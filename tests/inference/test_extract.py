@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 import gliner_cli
 from gliner_cli.checkpoint.folder import load, save
@@ -6,6 +7,7 @@ from gliner_cli.checkpoint.hub import located
 from gliner_cli.errors import CheckpointError, DeviceError, LabelError
 from gliner_cli.inference.counts import Counts
 from gliner_cli.inference.extractor import Extractor
+from gliner_cli.inference.torch_backend import PRECISIONS
 from gliner_cli.jobs.workers import Workers
 from gliner_cli.options import Computing
 from gliner_cli.types import Document, Words
@@ -59,6 +61,23 @@ def test_weights_that_nobody_else_holds_may_be_given_up_and_the_answers_are_the_
         for use in (Extractor, lambda it: save(it, tmp_path / "saved"), lambda it: Workers(sole, *[None] * 2, 2, None)):
             with pytest.raises(CheckpointError, match="were given up"):
                 use(sole.checkpoint)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8", "bf16"])
+@pytest.mark.parametrize("kind", ["bert", "deberta-v2"])
+def test_vectors_of_words_in_16_bits_are_held_in_them_and_the_answers_are_the_same(tmp_path, kind, precision):
+    whole = load(located(str(tiny.checkpoint_folder(tmp_path / "whole", kind))))
+    whole.network.half()
+    save(whole, tmp_path / "half")
+    kept = Extractor(load(located(str(tmp_path / "half"))), Computing(precision=precision))
+    lean = gliner_cli.load(str(tmp_path / "half"), precision=precision)
+    assert found(lean, tiny.TEXTS, threshold=0.3) == found(kept, tiny.TEXTS, threshold=0.3) != []
+    own = PRECISIONS[precision]
+    assert [_table(one).dtype for one in (kept, lean)] == [own, torch.float16 if own == torch.float32 else own]
+
+
+def _table(extractor):
+    return extractor.backend.network.encoder.backbone.embeddings.word_embeddings.weight
 
 
 def test_a_batch_is_its_rows_one_by_one(extractor):

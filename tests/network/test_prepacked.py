@@ -1,5 +1,3 @@
-import copy
-
 import pytest
 import torch
 
@@ -72,23 +70,6 @@ def test_what_never_had_weights_has_not_given_them_up():
     fusion.squeeze.weight.data = torch.empty(0)
     with pytest.raises(CheckpointError, match="given up"):
         refuse_emptied(fusion)
-
-
-@here
-@pytest.mark.parametrize("kind", ["bert", "deberta-v2"])
-@torch.no_grad()
-def test_a_vocabulary_that_fits_into_16_bits_is_kept_in_them(kind):
-    network = {"bert": bert.Bert, "deberta-v2": deberta.Deberta}[kind]({"vocab_size": 100, **BACKBONES[kind]}).eval()
-    randomize(network)
-    table = network.embeddings.word_embeddings
-    assert type(prepacked(copy.deepcopy(network), sole=True).embeddings.word_embeddings) is torch.nn.Embedding
-    table.weight.copy_(table.weight.half())
-    assert type(prepacked(network).embeddings.word_embeddings) is torch.nn.Embedding
-    expected, vectors = network(PIECES, COUNTS)[0], table(torch.arange(100))
-    made = prepacked(network, sole=True)
-    assert made.embeddings.word_embeddings.weight.dtype == torch.float16
-    torch.testing.assert_close(made(PIECES, COUNTS)[0][REAL], expected[REAL], atol=2e-5, rtol=1e-5)
-    assert torch.equal(made.embeddings.word_embeddings(torch.arange(100)), vectors)
 
 
 def packings(network):
