@@ -55,7 +55,8 @@ class Checkpoint:
 def load(place: Located, lean: bool = False) -> Checkpoint:
     """The checkpoint in a folder, in float32, its weights mapped from the file where they are of this type already.
 
-    `lean`: to compute with and nothing else; vectors of words that are stored in 16 bits stay so.
+    `lean`, to compute with and nothing else: the table of words stays in 16 bits if it is stored so, and the encoder is
+    one of our own.
 
     Raises CheckpointError (UnsupportedError for kinds we do not run, before any weight is read).
     """

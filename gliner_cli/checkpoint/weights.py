@@ -10,7 +10,7 @@ import argparse
 import pickle
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from torch.overrides import TorchFunctionMode
 
 from gliner_cli.checkpoint.files import WEIGHT_FILES, files_of, weights_in
 from gliner_cli.errors import CheckpointError
-from gliner_cli.network import bert, deberta
+from gliner_cli.network.encoder import FromTransformers
+from gliner_cli.network.gliner import Gliner
 from gliner_cli.network.prepacked import refuse_emptied
 
 #            published                                 ours
@@ -42,6 +43,7 @@ _UNUSED = re.compile(
     r"\.(bert_layer|labels_encoder)\.model\.(embeddings\.position_ids$|embeddings\.token_type_ids$|pooler\.)"
 )
 _COMPILED = "_orig_mod."
+_WORDS = "encoder.backbone.embeddings.word_embeddings.weight"  # ours; our own encoders read it in any type
 
 
 def weight_file(folder: Path) -> Path:
@@ -134,10 +136,10 @@ class Unfilled(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def fill(network: nn.Module, tensors: Mapping[str, Tensor], lean: bool = False) -> None:
-    """Put published tensors into a network, strictly. They become float32; those that are it are used where they lie.
+def fill(network: Gliner, tensors: Mapping[str, Tensor], lean: bool = False) -> None:
+    """Put published tensors into a network, strictly, as float32; what is stored so is used where it lies.
 
-    `lean`: vectors of words in 16 bits, the largest of all and looked up only, keep their type.
+    `lean`: the table of words, the largest of all and looked up only, keeps the 16 bits it is stored in.
 
     Raises CheckpointError that lists, by published name, what is missing, unexpected or of another shape.
     """
@@ -150,19 +152,15 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], lean: bool = False) 
             "The weights do not fit the network that gliner_config.json describes:\n  " + "\n  ".join(problems),
             "The checkpoint is damaged, incomplete, or of a kind we do not know.",
         )
-    small = {name for name in _tables(network) if lean and given[name].itemsize == 2}
-    floats = {
-        name: tensor.float() for name, tensor in given.items() if tensor.is_floating_point() and name not in small
-    }
-    copies = {name: given[name].clone() for name in small}  # or else the file, all of it, stays in memory for them
-    network.load_state_dict(given | floats | copies, strict=True, assign=True)
+    small = _WORDS if lean and not isinstance(network.encoder.backbone, FromTransformers) else None
+    ready = {name: _ready(tensor, name == small) for name, tensor in given.items()}
+    network.load_state_dict(ready, strict=True, assign=True)
 
 
-def _tables(network: nn.Module) -> Iterator[str]:
-    """The names of those vectors of words that may have fewer bits than the rest."""
-    for name, part in network.named_modules():
-        if isinstance(part, (bert.Embeddings, deberta.Embeddings)):
-            yield f"{name}.word_embeddings.weight"
+def _ready(tensor: Tensor, small: bool) -> Tensor:
+    if small and tensor.itemsize == 2:
+        return tensor.clone()  # a view would keep all of the file in memory
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def _share_tied(given: dict[str, Tensor], expected: Mapping[str, Tensor]) -> None:

@@ -33,7 +33,7 @@ _LEAST_OVERLAP = 32
 class Extractor:
     """Finds entities of any type in texts and documents. Loading is the slow part: keep it.
 
-    `sole`: nobody else computes with the checkpoint's network, and it may be left without weights.
+    `sole`: nobody else uses the checkpoint's network, and it may be left without weights.
     """
 
     def __init__(self, checkpoint: Checkpoint, computing: Computing | None = None, sole: bool = False) -> None:
@@ -160,7 +160,7 @@ def load(
     """A checkpoint, ready to extract: the built-in starter, a folder, or a hub id that was pulled before.
 
     `options` are fields of `options.Computing`: `device="cuda"`, `precision="bf16"`, … Nothing is ever downloaded.
-    `sole`: see `Extractor`.
+    `sole`: see `Extractor`; the table of words stays in 16 bits where it is stored so.
     """
     place = located(model, revision) if model else starter()
     return Extractor(load_checkpoint(place, lean=sole), replace(computing or Computing(), **options), sole)

@@ -34,9 +34,9 @@ class TorchBackend:
         if options.threads:
             torch.set_num_threads(options.threads)
         dtype = PRECISIONS[options.precision]
-        self.network = network.to(self.device).eval()
-        if network.dtype != dtype:
-            network.to(dtype)
+        # Nothing is said of the type where it is right: that would widen words stored in 16 bits.
+        network = network.to(self.device) if network.dtype == dtype else network.to(self.device, dtype)
+        self.network = network.eval()
         if pack and options.precision == "fp32" and runs_here(self.device, dtype):
             self.network = cast(Gliner, prepacked(self.network, sole))
 

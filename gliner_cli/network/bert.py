@@ -53,7 +53,7 @@ class Bert(nn.Module):
 class Embeddings(nn.Module):
     """Word, position and (always the first) segment embeddings, normed: ids and positions (N,) -> (N, D).
 
-    The table of words may have fewer bits than the rest.
+    The table of words may have fewer bits than the rest: what is looked up gets the others' type.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:

@@ -86,7 +86,7 @@ class Deberta(nn.Module):
 class Embeddings(nn.Module):
     """Word (and, in some models, position and segment) embeddings, normed: ids and positions (N,) -> (N, D).
 
-    The table of words may have fewer bits than the rest.
+    The table of words may have fewer bits than the rest: what is looked up gets the others' type.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:

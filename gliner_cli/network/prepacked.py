@@ -1,4 +1,4 @@
-"""A network made for inference on the CPU, faster.
+"""A network made faster, for inference on the CPU.
 
 Weights are in the order in which the processor multiplies by them: oneDNN's own, made once.
 torch's linear layers hand their weights over as they lie, to be put in order at every call. In order, and with the
