@@ -3,8 +3,8 @@
     python examples/starter/mixture.py CORPORA first.jsonl second.jsonl third.jsonl
 
 CORPORA holds a folder for each corpus of the tables below with `train.jsonl.gz`, rows {"tokens", "spans": [[first,
-last, type], …]}, the last word included. The passages beside this script were written for this project: typed text marked
-inline, `[Lise Meitner|physicist]`, and behind ` ## ` types that are not in it. They teach most of all: the first
+last, type], …]}, the last word included. The passages beside this script were written for this project: typed text
+marked inline, `[Lise Meitner|physicist]`, and behind ` ## ` types that are not in it. They teach most of all: the first
 mixture has all corpora and the passages twice, the second the passages and a part of the corpora, as a third of it,
 the third is half passages and a third biology, under more names (a few of these texts come twice).
 Documents say what they were annotated for: `labels` where a corpus is complete for its types, `negatives` where a
