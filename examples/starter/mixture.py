@@ -155,15 +155,11 @@ _BIOLOGICAL = {
     "cellular component": ("part of a cell", "cell structure"),
     "anatomy": ("anatomical structure",),
 }
-BIOLOGY = {
-    "bc2gm": Corpus(1000, synonyms=_BIOLOGICAL),
-    "craft": Corpus(800, synonyms=_BIOLOGICAL),
-    "bionlp13cg": Corpus(800, synonyms=_BIOLOGICAL),
-    "bio_biored": Corpus(500, synonyms=_BIOLOGICAL),
-    "bio_nlm_gene": Corpus(300, synonyms=_BIOLOGICAL),
-    "bio_gnormplus": Corpus(300, synonyms=_BIOLOGICAL),
-    "anatem": Corpus(300, synonyms=_BIOLOGICAL),
-}
+_BIOLOGY_ROWS = {
+    "bc2gm": 1000, "craft": 800, "bionlp13cg": 800, "bio_biored": 500, "bio_nlm_gene": 300, "bio_gnormplus": 300,
+    "anatem": 300,
+}  # fmt: skip
+BIOLOGY = {name: Corpus(rows, synonyms=_BIOLOGICAL) for name, rows in _BIOLOGY_ROWS.items()}
 
 
 def main(corpora: Path, first: Path, second: Path, third: Path) -> None:
