@@ -301,7 +301,9 @@ class Learning:
     warmup: float = option(0.1, "Share of the run in which the learning rate rises.", at_least=0, at_most=1)
     weight_decay: float = option(0.01, "Weight decay; none of norms and biases.", at_least=0)
     clip: float = option(1.0, "Longest gradient, by its norm; 0: any.", at_least=0)
-    positive_weight: float = option(3.0, "Weight in the loss of what is there over what is not.", at_least=0)
+    positive_weight: float | None = option(
+        None, "Weight in the loss of what is there over what is not; 3, where all is learned anew 10.", at_least=0
+    )
     focus: float = option(1.0, "Gamma of the focal loss; 0: plain cross-entropy.", "--focal-gamma", at_least=0)
     freeze: str | None = option(None, "What does not learn: encoder, embeddings, or layers:N (the first N).")
     lora: int | None = option(
@@ -310,7 +312,9 @@ class Learning:
     checkpointing: bool = option(
         False, "Compute the encoder's layers twice to save memory.", "--gradient-checkpointing"
     )
-    micro_tokens: int = option(6144, "Most pieces computed at once, padding included.", at_least=1)
+    micro_tokens: int | None = option(
+        None, "Most pieces computed at once, padding included; 2048 on a CPU, 6144 elsewhere.", at_least=1
+    )
     number_format: NumberFormat = option(
         "auto", "auto: bf16 where the device multiplies it faster, otherwise fp32.", "--precision"
     )

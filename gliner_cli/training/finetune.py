@@ -43,8 +43,9 @@ from gliner_cli.types import Document
 RUN_FOLDER = "training"
 # Sets with more types than this are taken as open ones: their texts are marked for some of the types only.
 CLOSED_UP_TO = 200
-# Passages that show what an encoder's states are like, before new heads have learned anything.
-_SAMPLE = 64
+# Passages that show what an encoder's states are like, before new heads have learned anything; the shortest of them,
+# up to so many pieces.
+_SAMPLE, _SAMPLE_PIECES = 64, 2048
 # The part of the training data that becomes the dev data where none is given, and its bounds.
 _DEV_SHARE, _LEAST_DEV, _MOST_DEV = 0.15, 10, 500
 # The part of --keep's data that is not rehearsed but measured, and the F1 that may be lost there.
@@ -171,7 +172,7 @@ class Run:
         if self.learning.checkpointing:
             network.encoder.save_memory()
         self.learner = Learner(network, self.learning, int(self.learning.steps or 0), self.device, self.before)
-        self.course = Course(micro_tokens=self.learning.micro_tokens)
+        self.course = Course(micro_tokens=int(self.learning.micro_tokens or 1))
         self.best: dict[str, Tensor] = {}
         self.adapters: dict[str, Tensor] = {}
 
@@ -179,7 +180,7 @@ class Run:
     def _begin(self) -> None:
         """Set new heads by what the encoder says of the first passages."""
         network = self.checkpoint.network.cpu().eval()
-        groups = self.teacher.lessons(0, _SAMPLE, self.learning.micro_tokens)
+        groups = self.teacher.lessons(0, _SAMPLE, _SAMPLE_PIECES)
         batch = lesson(0, groups[0], self.maker, self.checkpoint.labels_tokenizer).batch
         if batch.label_at is not None:
             states = network.encoder(batch.pieces, batch.piece_counts)

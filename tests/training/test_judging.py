@@ -110,7 +110,9 @@ CPU = torch.device("cpu")
 
 
 def test_what_is_given_is_kept():
-    given = Learning(steps=7, batch=3, encoder_rate=0.0, head_rate=0.5, number_format="bf16")
+    given = Learning(
+        steps=7, batch=3, encoder_rate=0.0, head_rate=0.5, number_format="bf16", micro_tokens=100, positive_weight=0.0
+    )
     assert chosen(given, 1000, 10**7, True, CPU) == given
 
 
@@ -119,12 +121,12 @@ def test_nothing_is_left_open():
         for encoder in (10**6, 10**8, 10**9):
             made = chosen(Learning(), passages, encoder, False, CPU)
             assert None not in (made.steps, made.batch, made.encoder_rate, made.head_rate)
+            assert None not in (made.micro_tokens, made.positive_weight)
             assert made.number_format in ("fp32", "bf16")
             assert made.head_rate > made.encoder_rate > 0
-            assert (
-                replace(made, steps=None, batch=None, encoder_rate=None, head_rate=None, number_format="auto")
-                == Learning()
-            )
+            names = ("steps", "batch", "encoder_rate", "head_rate", "micro_tokens", "positive_weight")
+            open_again = dict.fromkeys(names)
+            assert replace(made, **open_again, number_format="auto") == Learning()
 
 
 def test_more_data_is_seen_less_often_and_in_larger_batches():

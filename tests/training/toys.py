@@ -132,7 +132,14 @@ def lessons(
 
 
 SETTINGS = Learning(
-    steps=4, batch=8, encoder_rate=3e-3, head_rate=3e-3, number_format="fp32", device="cpu", micro_tokens=200
+    steps=4,
+    batch=8,
+    encoder_rate=3e-3,
+    head_rate=3e-3,
+    number_format="fp32",
+    device="cpu",
+    micro_tokens=200,
+    positive_weight=3.0,
 )
 
 
