@@ -290,7 +290,7 @@ class Teaching:
 
 @dataclass(frozen=True)
 class Learning:
-    """How the weights change. What is not given depends on the size of the data, and is printed."""
+    """How the weights change. What is not given depends on data, network and device, and is printed."""
 
     steps: int | None = option(None, "Updates of the weights.", at_least=1)
     minutes: float | None = option(None, "End after so many minutes; the learning rate is down by then.", at_least=0)
@@ -302,7 +302,7 @@ class Learning:
     weight_decay: float = option(0.01, "Weight decay; none of norms and biases.", at_least=0)
     clip: float = option(1.0, "Longest gradient, by its norm; 0: any.", at_least=0)
     positive_weight: float | None = option(
-        None, "Weight in the loss of what is there over what is not; 3, where all is learned anew 10.", at_least=0
+        None, "Weight in the loss of what is there over what is not; 10 for a new network, otherwise 3.", at_least=0
     )
     focus: float = option(1.0, "Gamma of the focal loss; 0: plain cross-entropy.", "--focal-gamma", at_least=0)
     freeze: str | None = option(None, "What does not learn: encoder, embeddings, or layers:N (the first N).")

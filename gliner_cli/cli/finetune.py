@@ -155,7 +155,8 @@ def _say_how(run: Run, resumed: bool) -> None:
     kind = f"closed ({len(run.closed)} labels)" if run.closed else "open"
     note(
         f"{f'going on after step {run.learner.step}' if resumed else 'learning'}: {learning.steps} steps of "
-        f"{learning.batch} texts, rates {learning.encoder_rate:g} and {learning.head_rate:g}, "
+        f"{learning.batch} texts, {run.course.micro_tokens:,} pieces at once, rates {learning.encoder_rate:g} and "
+        f"{learning.head_rate:g}, what is there weighs {learning.positive_weight:g}, "
         f"{learning.number_format}, {learns:,} of {there_are:,} parameters, annotation {kind}, "
         f"{len(run.materials.dev):,} dev documents, {run.rehearsed:,} passages rehearsed against forgetting"
     )

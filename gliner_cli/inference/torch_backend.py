@@ -11,7 +11,7 @@ from torch import Tensor
 from gliner_cli.errors import DeviceError
 from gliner_cli.network.gliner import Gliner
 from gliner_cli.network.label_vectors import EncodedLabels
-from gliner_cli.network.prepacked import prepacked, refuse_emptied
+from gliner_cli.network.prepacked import fastest, prepacked, refuse_emptied
 from gliner_cli.network.tensors import Batch
 from gliner_cli.options import Computing, Device, Precision
 
@@ -37,8 +37,9 @@ class TorchBackend:
         # Nothing is said of the type where it is right: that would widen words stored in 16 bits.
         network = network.to(self.device) if network.dtype == dtype else network.to(self.device, dtype)
         self.network = network.eval()
-        if pack and options.precision == "fp32" and self.device.type == "cpu":
-            self.network = cast(Gliner, prepacked(self.network, sole))
+        faster = fastest() if pack and options.precision == "fp32" and self.device.type == "cpu" else None
+        if faster:
+            self.network = cast(Gliner, prepacked(self.network, faster, sole))
 
     @torch.no_grad()
     def logits(self, batch: Batch) -> Tensor:

@@ -1,11 +1,11 @@
 """A network made faster, for inference on the CPU.
 
-Weights are in the order in which the processor multiplies by them, made once. torch's linear layers hand their weights
-over as they lie, to be put in order at every call. Every product is the same sum in another order.
+Its weights lie as the processor likes to multiply by them; as published they are turned around at every call. Every
+product is the same sum in another order.
 
-With AVX-512 the order is oneDNN's own, with the activation in the same step: the layers of our encoders take a sixth to
-a third less time. Without, MKL multiplies faster by transposed weights than oneDNN by its own: sentences take 1.17
-times as long with those (1.14 to 1.21, nine pairs, starter, 2 cores), a long document 1.13 times and 17 MB more.
+With AVX-512 that is oneDNN's own order, and GELU is done in the same step: the layers of our encoders take a sixth to a
+third less time. Without, MKL is faster by plain transposed weights: with oneDNN's order sentences take 1.17 times as
+long (1.14 to 1.21, nine pairs, starter, 2 cores), a long document 1.13 times as long and 17 MB more.
 """
 
 from __future__ import annotations
@@ -23,36 +23,28 @@ from gliner_cli.network.span_head import Folded
 from gliner_cli.network.transformer import Layer, Residual
 
 
-class PrepackedLinear(nn.Module):
-    """A linear layer, and GELU behind it if `gelu` says so: x (…, in) -> (…, out), float32 on the CPU."""
+class OneDnnLinear(nn.Module):
+    """A linear layer, and GELU behind it if `gelu` says so, by oneDNN: x (…, in) -> (…, out), float32 on the CPU."""
+
+    def __init__(self, layer: nn.Linear, gelu: bool = False) -> None:
+        super().__init__()
+        self.activation = "gelu" if gelu else "none"
+        self.bias = None if layer.bias is None else layer.bias.detach()
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        one = torch.ops.mkldnn._linear_pointwise
+        return one(x, self.weight, self.bias, self.activation, [], "none")  # type: ignore[no-any-return]
+
+
+class TransposedLinear(nn.Module):
+    """The same by a plain matrix product, in which the weight is (in, out)."""
 
     def __init__(self, layer: nn.Linear, gelu: bool = False) -> None:
         super().__init__()
         self.gelu = gelu
         self.bias = None if layer.bias is None else layer.bias.detach()
-        self.weight = self.packed(layer.weight.detach())
-
-    def packed(self, weight: Tensor) -> Tensor:
-        """The weight (out, in) in an order of its own."""
-        raise NotImplementedError
-
-
-class OneDnnLinear(PrepackedLinear):
-    """By oneDNN."""
-
-    def packed(self, weight: Tensor) -> Tensor:
-        return torch.ops.mkldnn._reorder_linear_weight(weight, None)  # type: ignore[no-any-return]
-
-    def forward(self, x: Tensor) -> Tensor:
-        one, activation = torch.ops.mkldnn._linear_pointwise, "gelu" if self.gelu else "none"
-        return one(x, self.weight, self.bias, activation, [], "none")  # type: ignore[no-any-return]
-
-
-class TransposedLinear(PrepackedLinear):
-    """By whichever library torch has for plain matrix products."""
-
-    def packed(self, weight: Tensor) -> Tensor:
-        return weight.t().contiguous()
+        self.weight = layer.weight.detach().t().clone(memory_format=torch.contiguous_format)
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
@@ -60,20 +52,29 @@ class TransposedLinear(PrepackedLinear):
         return (torch.ops.aten.gelu_(y) if self.gelu else y).view(*x.shape[:-1], y.shape[-1])
 
 
-def fastest() -> type[PrepackedLinear]:
-    """The faster of the two on this processor. (torch made oneDNN's for its own compiler and promises it to nobody.)"""
+Faster = type[OneDnnLinear] | type[TransposedLinear]
+
+
+def fastest() -> Faster | None:
+    """What is known to be faster than torch's linear layers on this processor; None where nothing is."""
+    if torch.backends.cpu.get_cpu_capability() == "AVX512" and has_onednn():
+        return OneDnnLinear
+    return TransposedLinear if torch.backends.mkl.is_available() else None  # type: ignore[no-untyped-call]
+
+
+def has_onednn() -> bool:
+    """Whether this torch has the operations, which it made for its own compiler and promises nobody."""
     there = all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise"))
-    wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
-    return OneDnnLinear if wide and there and torch.backends.mkldnn.is_available() else TransposedLinear  # type: ignore[no-untyped-call]
+    return there and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
 
-def prepacked(network: nn.Module, sole: bool = False, linear: type[PrepackedLinear] | None = None) -> nn.Module:
-    """A network that computes the same, with copies of this one's weights where that is faster.
+def prepacked(network: nn.Module, linear: Faster, sole: bool = False) -> nn.Module:
+    """A network that computes the same, with such layers, made of copies of this one's weights, where they are faster.
 
     For inference only, in float32 on the CPU. `sole`: nobody will compute with the given one, and what was copied is
-    taken out of it. `linear` is what its layers become, the fastest if not given.
+    taken out of it.
     """
-    made, linear = sharing_copy(network), linear or fastest()
+    made = sharing_copy(network)
     for module in made.modules():
         copied = [*_with_gelu(module, linear), *_packed(module, linear)]
         if sole:
@@ -95,7 +96,7 @@ def refuse_emptied(network: nn.Module) -> None:
         )
 
 
-def _with_gelu(module: nn.Module, linear: type[PrepackedLinear]) -> list[nn.Module]:
+def _with_gelu(module: nn.Module, linear: Faster) -> list[nn.Module]:
     """Pack the layer before a GELU together with it; the layers that were replaced, as from those below."""
     if not isinstance(module, Layer) or module.activation is not functional.gelu:
         return []
@@ -105,7 +106,7 @@ def _with_gelu(module: nn.Module, linear: type[PrepackedLinear]) -> list[nn.Modu
     return [dense]
 
 
-def _packed(module: nn.Module, linear: type[PrepackedLinear]) -> list[nn.Module]:
+def _packed(module: nn.Module, linear: Faster) -> list[nn.Module]:
     replaced = []
     for holder in _holders(module):
         for name, held in list(holder.items()):

@@ -43,8 +43,8 @@ from gliner_cli.types import Document
 RUN_FOLDER = "training"
 # Sets with more types than this are taken as open ones: their texts are marked for some of the types only.
 CLOSED_UP_TO = 200
-# Passages that show what an encoder's states are like, before new heads have learned anything; the shortest of them,
-# up to so many pieces.
+# Passages that show what an encoder's states are like, before new heads have learned anything, and how many pieces of
+# the shortest of them are enough.
 _SAMPLE, _SAMPLE_PIECES = 64, 2048
 # The part of the training data that becomes the dev data where none is given, and its bounds.
 _DEV_SHARE, _LEAST_DEV, _MOST_DEV = 0.15, 10, 500
@@ -178,7 +178,7 @@ class Run:
 
     @torch.no_grad()
     def _begin(self) -> None:
-        """Set new heads by what the encoder says of the first passages."""
+        """Set new heads by what the encoder says of the shortest of the first passages."""
         network = self.checkpoint.network.cpu().eval()
         groups = self.teacher.lessons(0, _SAMPLE, _SAMPLE_PIECES)
         batch = lesson(0, groups[0], self.maker, self.checkpoint.labels_tokenizer).batch

@@ -53,7 +53,8 @@ class Learner:
         self.steps = steps
         self.device = device
         self.step, self.elapsed, self._looked = 0, 0.0, time.perf_counter()
-        self.loss = Loss(float(options.positive_weight or 0), options.focus)
+        assert options.positive_weight is not None, "chosen by `settings.chosen`"  # noqa: S101
+        self.loss = Loss(options.positive_weight, options.focus)
         self.optimizer = torch.optim.AdamW(parameter_groups(network, options), fused=True)
         self._autocast = autocast(options.number_format, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=options.number_format == "fp16")

@@ -366,7 +366,7 @@ def test_what_was_chosen_for_a_run_is_kept_for_its_resumption(model, data, gline
                   "--minutes", 1e-4, "-q")  # fmt: skip
     assert (done.code, done.said) == (0, "")
     learning = json.loads((tmp_path / "out" / "training" / "order.json").read_text())["learning"]
-    chosen = ("steps", "batch", "encoder_rate", "head_rate", "number_format")
+    chosen = ("steps", "batch", "encoder_rate", "head_rate", "number_format", "micro_tokens", "positive_weight")
     assert all(learning[name] not in (None, "auto") for name in chosen)
 
 

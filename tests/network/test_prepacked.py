@@ -6,9 +6,9 @@ from gliner_cli.network import bert, deberta
 from gliner_cli.network.encoder import LayerFusion
 from gliner_cli.network.prepacked import (
     OneDnnLinear,
-    PrepackedLinear,
     TransposedLinear,
     fastest,
+    has_onednn,
     prepacked,
     refuse_emptied,
 )
@@ -16,7 +16,8 @@ from gliner_cli.network.span_head import SpanHead
 from tests.network.test_equal_by_algebra import COUNTS, PIECES, REAL
 from tests.tiny import BACKBONES, randomize
 
-KINDS = [OneDnnLinear, TransposedLinear]
+no_onednn = pytest.mark.skipif(not has_onednn(), reason="this torch has no oneDNN")
+KINDS = [pytest.param(OneDnnLinear, marks=no_onednn), TransposedLinear]
 
 
 @pytest.mark.parametrize("linear", KINDS)
@@ -27,13 +28,13 @@ def test_an_encoder_says_the_same(kind, activation, linear):
     make = {"bert": bert.Bert, "deberta-v2": deberta.Deberta}[kind]
     network = make({"vocab_size": 100, **BACKBONES[kind], "hidden_act": activation}).eval()
     randomize(network)
-    made = prepacked(network, linear=linear)
+    made = prepacked(network, linear)
     before = network(PIECES, COUNTS)[0]
     torch.testing.assert_close(made(PIECES, COUNTS)[0][REAL], before[REAL], atol=2e-5, rtol=1e-5)
     assert torch.equal(network(PIECES, COUNTS)[0], before)
     layers = BACKBONES[kind]["num_hidden_layers"]
     assert packings(made, linear) == layers * (4 if activation == "gelu" else 3)
-    assert packings(network) == 0
+    assert packings(network, linear) == 0
 
 
 @pytest.mark.parametrize("linear", KINDS)
@@ -43,7 +44,7 @@ def test_a_head_says_the_same(mode, linear):
     head = SpanHead(mode, 16, 4, 0.1).eval()
     randomize(head)
     given = torch.randn(2, 9, 16), torch.tensor([9, 9]), torch.randn(2, 3, 16)
-    made = prepacked(head, linear=linear)
+    made = prepacked(head, linear)
     first = made(*given)
     inside = ~torch.isneginf(first)
     torch.testing.assert_close(first[inside], head(*given)[inside], atol=1e-5, rtol=1e-5)
@@ -59,9 +60,9 @@ def test_what_was_packed_is_not_held_twice(linear):
     randomize(whole)
     given = torch.randn(2, 9, 16), torch.tensor([9, 9]), torch.randn(2, 3, 16)
     expected = whole["encoder"](PIECES, COUNTS)[0], whole["head"](*given)
-    kept = prepacked(whole, linear=linear)
+    kept = prepacked(whole, linear)
     assert all(parameter.numel() for parameter in whole.parameters()), "they may learn"
-    made = prepacked(whole, sole=True, linear=linear)
+    made = prepacked(whole, linear, sole=True)
     for one in (kept, made):
         torch.testing.assert_close(one["encoder"](PIECES, COUNTS)[0][REAL], expected[0][REAL], atol=2e-5, rtol=1e-5)
         torch.testing.assert_close(one["head"](*given), expected[1], atol=1e-5, rtol=1e-5)
@@ -69,10 +70,20 @@ def test_what_was_packed_is_not_held_twice(linear):
     assert left == {name for name in left if "embeddings" in name or "label" in name or "out_project.3" in name}
 
 
-def test_the_fastest_depends_on_the_processor(monkeypatch):
-    for capability, kind in (("AVX512", OneDnnLinear), ("AVX2", TransposedLinear), ("DEFAULT", TransposedLinear)):
-        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda named=capability: named)
-        assert fastest() is kind
+@pytest.mark.parametrize(
+    ("capability", "onednn", "mkl", "kind"),
+    [
+        ("AVX512", True, True, OneDnnLinear),
+        ("AVX512", False, True, TransposedLinear),
+        ("AVX2", True, True, TransposedLinear),
+        ("DEFAULT", True, False, None),
+    ],
+)
+def test_the_fastest_depends_on_the_processor(monkeypatch, capability, onednn, mkl, kind):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: onednn)
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: mkl)
+    assert fastest() is kind
 
 
 @pytest.mark.parametrize("linear", KINDS)
@@ -96,6 +107,6 @@ def test_what_never_had_weights_has_not_given_them_up():
         refuse_emptied(fusion)
 
 
-def packings(network, kind=PrepackedLinear):
+def packings(network, kind):
     derived = [one for part in network.modules() for one in (getattr(part, "_derived", None) or {}).values()]
     return sum(isinstance(part, kind) for part in [*network.modules(), *derived])

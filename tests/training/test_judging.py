@@ -141,9 +141,16 @@ def test_more_data_is_seen_less_often_and_in_larger_batches():
     assert round(rounds[-2]) == 3
 
 
+def test_a_gpu_computes_more_at_once():
+    given = Learning(number_format="fp32")
+    made = [chosen(given, 500, 10**7, False, torch.device(kind)) for kind in ("cpu", "cuda")]
+    assert [one.micro_tokens for one in made] == [2048, 6144]
+
+
 def test_larger_encoders_learn_slower_and_new_heads_longer():
     rates = [chosen(Learning(), 500, encoder, False, CPU).encoder_rate for encoder in (2 * 10**7, 10**8, 4 * 10**8)]
     assert rates == sorted(rates, reverse=True)
     old, new = (chosen(Learning(), 500, 10**7, fresh, CPU) for fresh in (False, True))
     assert new.steps > old.steps
+    assert (new.positive_weight, old.positive_weight) == (10, 3)
     assert new.encoder_rate > old.encoder_rate
