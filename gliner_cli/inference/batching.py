@@ -15,12 +15,13 @@ from gliner_cli.network.config import NetworkConfig
 from gliner_cli.network.tensors import Batch, step
 
 # On a CPU the widest numbers of a batch, those between the two layers of a feed-forward block, fill at most this many
-# bytes: 1344 pieces of the starter, 672 of a base-sized checkpoint. Seconds of processor time for the same sentences,
-# by the most pieces of a batch; the starter: 256: 10.9, 512: 10.5, 1024: 10.0, 2048: 9.9, 4096: 10.1, 8192: 11.3,
-# 32768: 13.3. With 12 MiB 431 sentences take as long (four runs in turn) and a long document a tenth more memory.
+# bytes: 672 pieces of the starter; larger checkpoints take the least there is. Seconds of processor time for the same
+# sentences, by the most pieces of a batch, with AVX-512; the starter: 256: 10.9, 512: 10.5, 1024: 10.0, 2048: 9.9,
+# 4096: 10.1, 8192: 11.3, 32768: 13.3. Without it, seconds at 672 over those at 1344, in turn: sentences 0.96, a long
+# document 0.97; the document takes 377 MB for 392.
 # A rule that asked for the machine's caches would batch otherwise elsewhere, and the last digits of scores would
 # depend on the machine.
-_CPU_BYTES = 8 << 20
+_CPU_BYTES = 4 << 20
 # On a GPU half of what is free, with this many copies of the widest numbers alive at once. A guess on the safe side:
 # where it is wrong, running out of memory halves the budget.
 _GPU_COPIES = 8

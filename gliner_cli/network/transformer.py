@@ -159,7 +159,7 @@ def packed(pieces: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     On a CPU and without gradients the first piece of a vocabulary, in no place of the mask, fills up N, so that batches
     of many sizes have few shapes. oneDNN keeps what it makes for a shape, and keeps it between our tensors: a document
-    of 40,000 words took 720 MB, and 481 filled up.
+    of 40,000 words took 720 MB, and 481 filled up (without oneDNN 403 and 394, and 1.015 of the time).
     """
     real = torch.arange(pieces.shape[1], device=pieces.device) < counts.to(pieces.device).unsqueeze(1)
     places = torch.cat([torch.arange(count) for count in counts.tolist()])

@@ -161,8 +161,8 @@ def test_the_budget_by_width(extractor):
     config = extractor.checkpoint.config
     assert widest(config, 5) == 48 == config.backbone["intermediate_size"]
     assert widest(config, 1000) == 1000 * config.max_width
-    assert pieces_at_once(cpu, 1536) == 1344
-    assert pieces_at_once(cpu, 1 << 30) < pieces_at_once(cpu, 3072) < pieces_at_once(cpu, 1536) < pieces_at_once(cpu, 1)
+    assert pieces_at_once(cpu, 1536) == 672
+    assert pieces_at_once(cpu, 1 << 30) < pieces_at_once(cpu, 1800) < pieces_at_once(cpu, 1536) < pieces_at_once(cpu, 1)
     many = [f"label {i}" for i in range(25)]
     assert extractor.plan(labels(many), Extraction()).batch_pieces == pieces_at_once(cpu, widest(config, 25))
 
