@@ -19,8 +19,8 @@ from gliner_cli.network.tensors import Batch, step
 # sentences, by the most pieces of a batch, with AVX-512; the starter: 256: 10.9, 512: 10.5, 1024: 10.0, 2048: 9.9,
 # 4096: 10.1, 8192: 11.3, 32768: 13.3. Without it, seconds at 672 over those at 1344, in turn: sentences 0.96, a long
 # document 0.97; the document takes 377 MB for 392.
-# A rule that asked for the machine's caches would batch otherwise elsewhere, and the last digits of scores would
-# depend on the machine.
+# A rule that asked for the machine's caches would make other batches, and with them other last digits, on each machine;
+# as it is those depend on the kind of processor and the number of threads.
 _CPU_BYTES = 4 << 20
 # On a GPU half of what is free, with this many copies of the widest numbers alive at once. A guess on the safe side:
 # where it is wrong, running out of memory halves the budget.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import cast
 
 import torch
@@ -30,8 +31,8 @@ _TOLERATED = 0.1
 class Int8Backend(TorchBackend):
     """The network of another backend in eight bits.
 
-    The first batch is computed in float32 as well; `drift` is how far the scores of what was nearly or clearly
-    found moved on average, None as long as nothing was.
+    The first batch, or one of the first side by side, is computed in float32 as well; `drift` is how far the scores of
+    what was nearly or clearly found moved on average, None as long as nothing was.
     """
 
     def __init__(self, exact: TorchBackend, sample: Batch) -> None:
@@ -41,6 +42,7 @@ class Int8Backend(TorchBackend):
             )
         self.device, self._exact = exact.device, exact
         self.drift: float | None = None
+        self._judging = Lock()
         with torch.no_grad():
             network, errors = quantised(exact.network, lambda network: network(sample))
         self.network = cast(Gliner, network)
@@ -50,8 +52,9 @@ class Int8Backend(TorchBackend):
     def logits(self, batch: Batch) -> Tensor:
         """See `Backend.logits`. Raises DeviceError where scores move too far for the answers to be the checkpoint's."""
         logits = super().logits(batch)
-        if self.drift is None:
-            self.drift = _drift(self._exact.logits(batch).sigmoid(), logits.sigmoid())
+        with self._judging:
+            if self.drift is None:
+                self.drift = _drift(self._exact.logits(batch).sigmoid(), logits.sigmoid())
         if self.drift is not None and self.drift > _TOLERATED:
             raise DeviceError(
                 f"In int8 the scores of the first documents are off by {self.drift:.2f} on average; "

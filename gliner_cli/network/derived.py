@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from threading import RLock
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Parts = Mapping[str, tuple[Tensor, "Tensor | None"]]
+# Held while something is made that is then kept: batches are computed side by side, and need it at the same time.
+MAKING = RLock()
 
 
 class Deriving(nn.Module):
@@ -41,9 +44,10 @@ class Deriving(nn.Module):
     @property
     def derived(self) -> dict[str, nn.Module]:
         """The layers, or what was put in their place, until parameters may change: by `train`, `to` or new weights."""
-        if self._derived is None:
-            self._derived = {**self.derive()}
-        return self._derived
+        with MAKING:
+            if self._derived is None:
+                self._derived = {**self.derive()}
+            return self._derived
 
     def forget(self) -> None:
         """Drop what was made of the parameters, as they may be about to change."""

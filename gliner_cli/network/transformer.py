@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from gliner_cli.network.derived import Deriving, Parts
+from gliner_cli.network.derived import MAKING, Deriving, Parts
 from gliner_cli.network.dropout import dropout
 from gliner_cli.network.tensors import runs, step
 
@@ -54,9 +54,10 @@ class Projections(Deriving):
         """The projections of something that does not depend on the text, kept while the weights are."""
         if torch.is_grad_enabled():
             return self(x)  # type: ignore[no-any-return]
-        if self._constant is None:
-            self._constant = self(x)
-        return self._constant
+        with MAKING:
+            if self._constant is None:
+                self._constant = self(x)
+            return self._constant
 
     def parts(self) -> Parts:
         layers = self.sources()
