@@ -100,13 +100,15 @@ def _operations(system: Ours, tasks: Sequence[Task]) -> int:
     network = gliner(plain.checkpoint.config, plain.checkpoint.network.lstm_layers)
     for parameter in network.parameters():
         parameter.data.zero_()
+    plain.checkpoint = replace(plain.checkpoint, network=network)  # by whose weights vectors of labels are kept on disk
     plain.backend = TorchBackend(network, plain.computing, pack=False)
     counted = Ours(plain, system.extraction).at(1.0)
     asked = [replace(task.labels, thresholds=()) for task in tasks]
-    counted.extract(tasks[0].documents[:1], asked[0])  # what is computed once is not of the work
-    with one_thread(), FlopCounterMode(display=False) as counter:  # it sees what its own thread does
-        for task, labels in zip(tasks, asked, strict=True):
-            counted.extract(task.documents, labels)
+    with one_thread():  # the counter sees what its own thread does
+        counted.extract(tasks[0].documents[:1], asked[0])  # what is computed once is not of the work
+        with FlopCounterMode(display=False) as counter:
+            for task, labels in zip(tasks, asked, strict=True):
+                counted.extract(task.documents, labels)
     return int(counter.get_total_flops())
 
 

@@ -52,9 +52,10 @@ class Int8Backend(TorchBackend):
     def logits(self, batch: Batch) -> Tensor:
         """See `Backend.logits`. Raises DeviceError where scores move too far for the answers to be the checkpoint's."""
         logits = super().logits(batch)
-        with self._judging:
-            if self.drift is None:
-                self.drift = _drift(self._exact.logits(batch).sigmoid(), logits.sigmoid())
+        if self.drift is None:
+            drift = _drift(self._exact.logits(batch).sigmoid(), logits.sigmoid())
+            with self._judging:
+                self.drift = drift if self.drift is None else self.drift
         if self.drift is not None and self.drift > _TOLERATED:
             raise DeviceError(
                 f"In int8 the scores of the first documents are off by {self.drift:.2f} on average; "

@@ -59,9 +59,9 @@ class Lanes:
 
     def computed(self, compute: Callable[[In], Out], given: Iterable[In]) -> Iterator[Out]:
         """What comes of each, in their order; no more than two of a lane are begun and not taken."""
-        begun = deque[Future[Out]]()
+        pool, begun = self._started(), deque[Future[Out]]()
         for one in given:
-            begun.append(self._started().submit(compute, one))
+            begun.append(pool.submit(compute, one))
             if len(begun) == 2 * self.count:
                 yield begun.popleft().result()
         while begun:
@@ -71,10 +71,15 @@ class Lanes:
         if self._pool is None:
             ready = Barrier(self.count + 1)
             self._pool = ThreadPoolExecutor(self.count, "gliner-lane", _take, (self._each,))
-            for _ in range(self.count):
-                self._pool.submit(ready.wait)
-            ready.wait()
-            torch.set_num_threads(self._all)  # what one thread is set to is the default of all that come later
+            try:
+                for _ in range(self.count):
+                    self._pool.submit(ready.wait)
+                ready.wait()
+            except BaseException:
+                ready.abort()  # who waits already would wait for ever
+                raise
+            finally:
+                torch.set_num_threads(self._all)  # what one thread is set to is the default of all that come later
         return self._pool
 
 

@@ -228,7 +228,7 @@ def _compute(flight: Sequence[_Asked], network: _Network, witness: Witness | Non
         dealt = list(_dealt(proposed.candidates, of_batch, first_label))
         for one, spans in dealt:
             one.of.spans.append(spans[one.window.owns(spans.starts, spans.stops)])
-        if witness and proposed.near:
+        if witness and proposed.near is not None:
             for (one, spans), (_, wider) in zip(dealt, _dealt(proposed.near, of_batch, first_label), strict=True):
                 witness.saw(one.window, wider, spans)
     for asked in flight:

@@ -10,7 +10,8 @@ from gliner_cli.checkpoint.folder import load
 from gliner_cli.inference.extractor import Extractor
 from gliner_cli.inference.lanes import Lanes
 from gliner_cli.network.config import TOKEN_MODE
-from gliner_cli.options import Computing
+from gliner_cli.options import Computing, Extraction
+from gliner_cli.text.labels import labels
 from gliner_cli.types import Document
 from tests import tiny
 
@@ -129,6 +130,36 @@ def test_the_same_entities_side_by_side(tmp_path, kind, precision):
     pairs = zip(alone, together, strict=True)
     scores = [(a.score, b.score) for x, y in pairs for a, b in zip(x.entities, y.entities, strict=True)]
     assert max(abs(a - b) for a, b in scores) < 1e-5
+
+
+def test_threads_that_cannot_be_started_are_an_error(monkeypatch):
+    start, started = threading.Thread.start, []
+
+    def failing(thread):
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", failing)
+    with pytest.raises(RuntimeError, match="can't start"), Lanes(CPU) as lanes:
+        list(lanes.computed(abs, range(9)))
+    assert not alive()
+    assert torch.get_num_threads() == 3
+
+
+def test_a_witness_sees_rows_in_which_nothing_is_near(tmp_path):
+    class Seeing:
+        least = 0.9999999
+        rows = 0
+
+        def saw(self, window, near, candidates):
+            self.rows += 1
+
+    extractor = Extractor(load(located(str(tiny.checkpoint_folder(tmp_path, "bert")))), Computing(batch_tokens=60))
+    plan, witness = extractor.plan(labels(tiny.LABELS), Extraction(threshold=0.9999999)), Seeing()
+    list(extractor.run(plan, DOCUMENTS, witness=witness))
+    assert witness.rows == len(DOCUMENTS)
 
 
 def test_who_stops_early_leaves_no_thread(tmp_path):
