@@ -18,7 +18,7 @@ from gliner_cli.network.tensors import Batch, step
 # bytes: 672 pieces of the starter; larger checkpoints take the least there is. Seconds of processor time for the same
 # sentences, by the most pieces of a batch, with AVX-512; the starter: 256: 10.9, 512: 10.5, 1024: 10.0, 2048: 9.9,
 # 4096: 10.1, 8192: 11.3, 32768: 13.3. Without it, seconds at 672 over those at 1344, in turn: sentences 0.96, a long
-# document 0.97; the document takes 377 MB for 392.
+# document 0.97; the document takes 377 MB for 392 (one batch at a time; side by side 405).
 # A rule that asked for the machine's caches would make other batches, and with them other last digits, on each machine;
 # as it is those depend on the kind of processor and the number of threads.
 _CPU_BYTES = 4 << 20
