@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from torch import Tensor, device
+import torch
+from torch import Tensor
 
 from gliner_cli.network.tensors import Batch
 
@@ -12,7 +13,7 @@ from gliner_cli.network.tensors import Batch
 class Backend(Protocol):
     """Computes a checkpoint's network, in whatever way; on a CPU for several threads at a time."""
 
-    device: device
+    device: torch.device
 
     def logits(self, batch: Batch) -> Tensor:
         """Float32 logits of a batch, (B, W, K, C) or (B, W, C, 3), on the device that they were computed on."""

@@ -191,8 +191,11 @@ class _Network:
             yield from self._one_by_one(waiting)
 
     def _one_by_one(self, waiting: deque[list[Row]]) -> Iterator[_Proposed]:
-        """A batch that does not fit into a CUDA device's memory is computed in smaller ones, as are all that come after
-        it. (Other devices have no error of their own for it.)"""
+        """What is proposed for each batch, in turn.
+
+        One that does not fit into a CUDA device's memory is computed in smaller ones, as are all that come after it.
+        (Other devices have no error of their own for it.)
+        """
         while waiting:
             batch = waiting.popleft()
             done = self._tried(batch)
@@ -203,8 +206,8 @@ class _Network:
                 yield done
 
     def _tried(self, batch: Sequence[Row]) -> _Proposed | None:
-        """None where memory was not enough. (Logits that there was room for, and the error, which holds on to more,
-        must be gone before the next try.)"""
+        """What is proposed; None where memory was not enough. (Logits that there was room for, and the error, which
+        holds on to more, must be gone before the next try.)"""
         try:
             return self._computed(batch)
         except torch.OutOfMemoryError:
